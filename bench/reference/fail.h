@@ -1,0 +1,30 @@
+#pragma once
+
+#include <fmt/core.h>
+
+#include <string_view>
+#include <utility>
+
+namespace coracle::reference {
+
+/// The exit codes of every program here.
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitWrongUsage = 2;
+
+/// Ends the program with `exit_code`, after one line on standard error. These programs are oracles that
+/// tests and benches start: whatever goes wrong ends the run, so there is no error to hand upwards.
+[[noreturn]] void EndProgram(int exit_code, std::string_view message);
+
+/// The operation could not be done; `format` names the file, layer or input, and what to do.
+template <typename... Args>
+[[noreturn]] void Fail(fmt::format_string<Args...> format, Args&&... args) {
+  EndProgram(kExitFailed, fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// The command line was wrong.
+template <typename... Args>
+[[noreturn]] void FailUsage(fmt::format_string<Args...> format, Args&&... args) {
+  EndProgram(kExitWrongUsage, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace coracle::reference

@@ -1,0 +1,23 @@
+// SHA-256, HKDF-SHA256 (RFC 5869) and constant-time comparison.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "crypto/secret_bytes.h"
+
+namespace coracle::crypto {
+
+using Digest256 = std::array<std::byte, 32>;
+
+Result<Digest256> Sha256(Bytes first, Bytes second = {});
+
+/// HKDF-SHA256(key, salt, info) -> 32 bytes. Errors: kInternal if the library fails.
+Result<Key256> DeriveKey(const Key256& key, Bytes salt, Bytes info);
+
+/// Time independent of the contents. False if the sizes differ.
+bool EqualConstantTime(Bytes a, Bytes b);
+
+}  // namespace coracle::crypto

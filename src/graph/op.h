@@ -1,0 +1,241 @@
+// The closed set of operators and their attributes.
+//
+// One IR serves two stages (graph.h, Stage). In kLogical the axes are the importer's (ONNX:
+// N,C,H,W; attributes that name axes mean those). In kRows tensors are channels-last (N,H,W,C),
+// every axis attribute means the physical axis, and only what the comments below allow occurs.
+// Every operator has exactly one output; Split imports as several Slice.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "tensor/shape.h"
+
+namespace coracle::graph {
+
+/// A sliding window over H and W, as ONNX defines it (pads are the effective ones: auto_pad
+/// resolved).
+struct Window {
+  uint32_t kernel_h = 1, kernel_w = 1;
+  uint32_t stride_h = 1, stride_w = 1;
+  uint32_t dilation_h = 1, dilation_w = 1;
+  uint32_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+
+  bool operator==(const Window&) const = default;
+};
+
+/// Cross-correlation. Weight constant [out_channels, in_channels / groups, kh, kw] (see
+/// WeightSource).
+struct Conv {
+  Window window;
+  uint32_t groups = 1;
+  uint32_t out_channels = 0;
+  bool operator==(const Conv&) const = default;
+};
+
+/// Gradient of Conv with respect to its input. Weight constant [in_channels, out_channels / groups,
+/// kh, kw]. The pads are removed from the full output; output_pad_* rows/columns are added at
+/// bottom and right.
+struct ConvTranspose {
+  Window window;
+  uint32_t groups = 1;
+  uint32_t out_channels = 0;
+  uint32_t output_pad_h = 0, output_pad_w = 0;
+  bool operator==(const ConvTranspose&) const = default;
+};
+
+/// y[..., n] = sum_k x[..., k] w[k, n] + bias[n], over the innermost axis.
+struct Dense {
+  uint32_t out_features = 0;
+  bool operator==(const Dense&) const = default;
+};
+
+enum class TransposeB : uint8_t { kNo = 0, kYes = 1 };
+
+/// Batched product of two activations: a [..., M, K] x b [..., K, N] (or [..., N, K] if
+/// transposed), leading dimensions equal (or 1, broadcast). The result is multiplied by `scale`.
+struct MatMul {
+  TransposeB transpose_b = TransposeB::kNo;
+  float scale = 1;
+  bool operator==(const MatMul&) const = default;
+};
+
+enum class PoolKind : uint8_t { kMax = 0, kAverage = 1 };
+enum class PadCounting : uint8_t { kExcludePad = 0, kIncludePad = 1 };
+
+/// Window pooling. Taps outside of the image never win a max and add nothing to an average;
+/// kExcludePad divides by the taps inside the image, kIncludePad by the taps inside image + pads.
+/// With ceil mode the importer has enlarged the output; pad_bottom/right stay the model's own.
+struct Pool {
+  PoolKind kind = PoolKind::kMax;
+  PadCounting counting = PadCounting::kExcludePad;
+  Window window;
+  bool operator==(const Pool&) const = default;
+};
+
+enum class ReduceKind : uint8_t { kMean = 0, kSum = 1, kMax = 2, kMin = 3 };
+
+/// Reduction that keeps the reduced axes as 1. kRows: `axes` is either the last axis alone, or all
+/// of 1..rank-2 (spatial).
+struct Reduce {
+  ReduceKind kind = ReduceKind::kMean;
+  std::vector<uint32_t> axes;
+  bool operator==(const Reduce&) const = default;
+};
+
+/// Over the last axis: (x - mean) / sqrt(var + epsilon) * scale + bias, population variance.
+struct LayerNorm {
+  float epsilon = 1e-5F;
+  bool operator==(const LayerNorm&) const = default;
+};
+
+/// y = x scale[c] + shift[c] over the channel axis (kLogical: 1; kRows: last).
+struct Affine {
+  bool operator==(const Affine&) const = default;
+};
+
+/// Only the node's activation.
+struct Unary {
+  bool operator==(const Unary&) const = default;
+};
+
+enum class BinaryKind : uint8_t {
+  kAdd = 0,
+  kSub = 1,
+  kMul = 2,
+  kDiv = 3,
+  kPow = 4,
+  kMax = 5,
+  kMin = 6
+};
+enum class Operands : uint8_t {
+  kTensors = 0,        ///< inputs[0] op inputs[1]
+  kConstantRight = 1,  ///< inputs[0] op constant
+  kConstantLeft = 2,   ///< constant op inputs[0]
+};
+
+/// Elementwise with numpy broadcasting. The constant's shape is `constant_shape`.
+struct Binary {
+  BinaryKind kind = BinaryKind::kAdd;
+  Operands operands = Operands::kTensors;
+  Shape constant_shape;
+  bool operator==(const Binary&) const = default;
+};
+
+/// exp(x - max) / sum over `axis`. kRows: the last axis.
+struct Softmax {
+  uint32_t axis = 0;
+  bool operator==(const Softmax&) const = default;
+};
+
+enum class ResizeMode : uint8_t { kNearest = 0, kLinear = 1 };
+enum class ResizeCoordinates : uint8_t {
+  kAsymmetric = 0,  ///< x_in = x_out / scale
+  kHalfPixel = 1,   ///< x_in = (x_out + 0.5) / scale - 0.5
+  kPytorchHalfPixel = 2,
+  kAlignCorners = 3,  ///< x_in = x_out (in - 1) / (out - 1)
+};
+enum class NearestRounding : uint8_t {
+  kFloor = 0,
+  kCeil = 1,
+  kRoundPreferFloor = 2,
+  kRoundPreferCeil = 3
+};
+
+/// Spatial resize of H and W. scale = out / in unless the model states it.
+struct Resize {
+  ResizeMode mode = ResizeMode::kNearest;
+  ResizeCoordinates coordinates = ResizeCoordinates::kAsymmetric;
+  NearestRounding rounding = NearestRounding::kFloor;
+  float scale_h = 1, scale_w = 1;
+  bool operator==(const Resize&) const = default;
+};
+
+struct Concat {
+  uint32_t axis = 0;
+  bool operator==(const Concat&) const = default;
+};
+
+/// out[i...] = in[start + i step ...], one start and step per axis (step may be negative).
+struct Slice {
+  std::vector<int64_t> starts;
+  std::vector<int64_t> steps;
+  bool operator==(const Slice&) const = default;
+};
+
+/// out axis i is in axis perm[i].
+struct Transpose {
+  std::vector<uint32_t> perm;
+  bool operator==(const Transpose&) const = default;
+};
+
+/// The same elements in the same (row-major) order under the output's shape.
+struct Reshape {
+  bool operator==(const Reshape&) const = default;
+};
+
+enum class PadMode : uint8_t { kConstant = 0, kReflect = 1, kEdge = 2 };
+struct Pad {
+  PadMode mode = PadMode::kConstant;
+  float value = 0;
+  std::vector<uint32_t> before;
+  std::vector<uint32_t> after;
+  bool operator==(const Pad&) const = default;
+};
+
+/// darknet's reorg (its own index order, as reorg_cpu with forward = 0 gives), stride s:
+/// N,C,H,W -> N,C s s,H/s,W/s. The definition is in C,H,W order; the kernels translate it.
+struct Reorg {
+  uint32_t stride = 2;
+  bool operator==(const Reorg&) const = default;
+};
+
+enum class DetectionHeadKind : uint8_t { kYolo = 0, kRegion = 1 };
+
+/// darknet's yolo and region layers as activations on raw outputs, channels [box][4 coords,
+/// objectness, classes]: sigmoid of x, y, objectness and (yolo) classes; (region) softmax or
+/// sigmoid over classes.
+struct DetectionHead {
+  DetectionHeadKind kind = DetectionHeadKind::kYolo;
+  uint32_t boxes = 0;  ///< anchors of this head
+  uint32_t classes = 0;
+  uint32_t softmax = 0;  ///< region: 1 = softmax over classes, 0 = sigmoid
+  bool operator==(const DetectionHead&) const = default;
+};
+
+/// The order is the file format's operator number: append only.
+using Attributes =
+    std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine, Unary, Binary,
+                 Softmax, Resize, Concat, Slice, Transpose, Reshape, Pad, Reorg, DetectionHead>;
+
+enum class OpKind : uint8_t {
+  kConv,
+  kConvTranspose,
+  kDense,
+  kMatMul,
+  kPool,
+  kReduce,
+  kLayerNorm,
+  kAffine,
+  kUnary,
+  kBinary,
+  kSoftmax,
+  kResize,
+  kConcat,
+  kSlice,
+  kTranspose,
+  kReshape,
+  kPad,
+  kReorg,
+  kDetectionHead,
+};
+inline constexpr uint8_t kOpKindCount = std::variant_size_v<Attributes>;
+static_assert(static_cast<uint8_t>(OpKind::kDetectionHead) + 1 == kOpKindCount);
+
+/// "Conv", "ConvTranspose", ...
+std::string_view OpName(OpKind kind);
+
+}  // namespace coracle::graph

@@ -1,0 +1,91 @@
+// The kernel interface: what the runtime calls, and what reference/ and simd/ each implement in
+// full.
+//
+// A node is computed by output rows (any range, in any order, by any number of workers) and, where
+// it has panels, by weight chunks. The bits of the result depend on neither: each sum is one FMA
+// chain in packed K order, starting from the bias (packing.h); each reduction has a fixed order.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "graph/graph.h"
+#include "kernels/rows.h"
+
+namespace coracle::kernels {
+
+/// One batch element of a node: its operands and result.
+struct Image {
+  std::span<const Rows> inputs;  ///< one per node input (the residual last)
+  Rows output;
+};
+
+/// Bytes that the kernel asks for ahead of time while it works (the next chunk's ciphertext): it
+/// touches [next, end) with prefetch instructions at an even pace. May be empty. Never
+/// dereferenced.
+struct Prefetch {
+  const std::byte* next = nullptr;
+  const std::byte* end = nullptr;
+};
+
+/// Arguments of a node without panels.
+struct RowArgs {
+  const graph::Graph* graph = nullptr;
+  const graph::Node* node = nullptr;
+  std::span<const Image> images;
+  /// The node's constant block (packing.h), or null.
+  const float* constants = nullptr;
+  /// At least WorkspaceBytes(), 64-byte aligned, this worker's own.
+  std::span<std::byte> workspace;
+};
+
+/// Arguments for one opened chunk of a node with panels (Conv, ConvTranspose, Dense).
+struct PanelArgs {
+  const graph::Graph* graph = nullptr;
+  const graph::Node* node = nullptr;
+  std::span<const Image> images;
+  const graph::ChunkDescriptor* chunk = nullptr;
+  const float* weights = nullptr;  ///< the chunk's plain text, 64-byte aligned
+  std::span<std::byte> workspace;
+  Prefetch* prefetch = nullptr;  ///< may be null; advanced by what was asked for
+};
+
+using RowKernel = void (*)(const RowArgs&, RowRange);
+/// Computes the chunk's output channels of the rows. With k_begin > 0 it continues from the partial
+/// sums in the output; the activation and residual are applied by the chunk that completes K.
+using PanelKernel = void (*)(const PanelArgs&, RowRange);
+
+struct KernelSet {
+  std::string_view name;            ///< "reference", "AVX3", "AVX2", ...
+  PanelKernel panels = nullptr;     ///< Conv (grouped too), ConvTranspose, Dense
+  PanelKernel depthwise = nullptr;  ///< Conv with IsDepthwise()
+  /// By OpKind; null for the kinds that have panels. Each honours row, pixel strides and rings of
+  /// its operands, and may write its output over inputs[0] where InPlaceAllowed().
+  std::array<RowKernel, graph::kOpKindCount> rows{};
+};
+
+/// Clear and slow: the truth that every other set is compared with.
+const KernelSet& ReferenceKernels();
+/// The best set for this machine; never fails (falls back to the portable target).
+const KernelSet& SimdKernels();
+/// Every SIMD set that this machine can run, best first (tests compare them all).
+std::span<const KernelSet* const> AllSimdKernels();
+
+/// Secure bytes that one worker needs beside operands, constants and chunk slot, for either set.
+/// Multiple of 64.
+uint64_t WorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
+
+/// True if the node's kernel may have its output exactly over inputs[operand] (same shape and
+/// strides).
+bool InPlaceAllowed(const graph::Graph& graph, const graph::Node& node, uint32_t operand);
+
+/// Input rows [begin, end), clipped to the image, of inputs[operand] that output rows `rows` read.
+RowRange InputRows(const graph::Graph& graph, const graph::Node& node, uint32_t operand,
+                   RowRange rows);
+
+/// Multiply-adds of the whole node (the cost model's measure of arithmetic).
+uint64_t MultiplyAdds(const graph::Graph& graph, const graph::Node& node);
+
+}  // namespace coracle::kernels

@@ -1,0 +1,65 @@
+// The layout of weights inside of chunks ("sealed panels"): written by the owner when sealing, read
+// by the kernels. Machine-independent.
+//
+// Parts. A Conv has one part per group. A ConvTranspose has one part per group and output phase
+// (oy mod stride_h, ox mod stride_w), phases fastest; a phase is a stride-1 correlation with the
+// taps that reach it. A Dense is one part. Output channels of a part are cut into panels of 64; a
+// part's last panel is as wide as its channels rounded up to 16 (extra columns zero). Panels are
+// numbered over all parts.
+//
+// K order of a part: its taps in (ky, kx) order, and per tap the part's input channels. Dense: its
+// inputs.
+//
+// A kPanels chunk holds, for each of its panels: bias[width] if k_begin == 0, then k_count rows of
+// `width` floats. A kDepthwise chunk of blocks [b, b + n) of 16 channels: bias[16 n], then per tap
+// (ky, kx) weights[16 n]. A kConstant block: Affine and LayerNorm: scale[C16], bias[C16], where C16
+// = channels rounded up to 16; Binary: the constant's elements in order. The block is cut into
+// kConstant chunks that are opened one behind the other into contiguous memory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+#include "graph/graph.h"
+
+namespace coracle::kernels {
+
+inline constexpr uint32_t kPanelChannels = 64;
+inline constexpr uint32_t kPanelGranule = 16;
+
+/// Where one panel's channels and sums come from.
+struct PanelGeometry {
+  uint32_t part = 0;
+  uint32_t group = 0;
+  uint32_t phase_y = 0, phase_x = 0;  ///< ConvTranspose; else 0
+  uint32_t channel_begin = 0;         ///< output channel of column 0
+  uint32_t channel_count = 0;         ///< real columns (<= width)
+  uint32_t width = 0;                 ///< columns stored: 16, 32, 48 or 64
+  uint32_t k_count = 0;               ///< rows of K of the whole panel
+};
+
+/// Panels of the node. Requires: Conv, ConvTranspose or Dense at Stage::kRows.
+uint32_t PanelCount(const graph::Graph& graph, const graph::Node& node);
+PanelGeometry PanelAt(const graph::Graph& graph, const graph::Node& node, uint32_t panel);
+
+/// Bytes of the node's kConstant block before rounding to kChunkAlignment; 0 if it has none.
+uint64_t ConstantBlockBytes(const graph::Graph& graph, const graph::Node& node);
+
+/// Cuts the node's weights into chunks of the size that suits them: 256 KiB for large layers, down
+/// to 64 KiB for small ones, and no more than the layer has. Chunk indices are numbered from
+/// `first_index`. Empty for a node without constants.
+graph::WeightLayout CutIntoChunks(const graph::Graph& graph, const graph::Node& node,
+                                  graph::ChunkIndex first_index);
+
+/// Errors: kMalformed unless `layout` is a complete, ordered and exact cover of the node's weights
+/// (any cutting is accepted, not only CutIntoChunks's own).
+Status CheckLayout(const graph::Graph& graph, const graph::Node& node,
+                   const graph::WeightLayout& layout);
+
+/// Writes one chunk's plain text. Owner side. Requires: node.source set; out.size() == chunk.bytes
+/// / 4.
+void PackChunk(const graph::Graph& graph, const graph::Node& node,
+               const graph::ChunkDescriptor& chunk, std::span<float> out);
+
+}  // namespace coracle::kernels

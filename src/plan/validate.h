@@ -1,0 +1,17 @@
+// The validator: replays a plan symbolically and trusts nothing in it. Shares no code with the
+// planner.
+#pragma once
+
+#include "base/result.h"
+#include "graph/graph.h"
+#include "plan/plan.h"
+
+namespace coracle::plan {
+
+/// Checks that no live buffers overlap, every read was written and not overwritten since, slots,
+/// held weights and workspaces are large enough and collide with nothing, and nothing leaves the
+/// pool or the budget. Run by the enclave before each new plan is used. Errors: kMalformed naming
+/// step and tensor.
+Status Validate(const graph::Graph& graph, const Plan& plan);
+
+}  // namespace coracle::plan

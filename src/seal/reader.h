@@ -1,0 +1,50 @@
+// Opening a sealed model: header, key check, manifest at once; chunks when they are needed.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "host/blob.h"
+#include "seal/model.h"
+
+namespace coracle::seal {
+
+/// Opens chunks for one worker. Threads: one at a time. Allocates nothing.
+class ChunkOpener {
+ public:
+  virtual ~ChunkOpener() = default;
+  /// Opens the chunk into `plain` (exactly its bytes, 64-byte aligned, secure memory). kTampered:
+  /// zeroed.
+  virtual crypto::Verdict Open(graph::ChunkIndex chunk, std::span<std::byte> plain) = 0;
+  /// Where the chunk's ciphertext can be prefetched from; empty in read mode.
+  virtual Bytes Ciphertext(graph::ChunkIndex chunk) const = 0;
+};
+
+/// A sealed model whose manifest has been authenticated, decoded and verified. Immutable; any
+/// thread.
+class SealedModel {
+ public:
+  /// Reads header and manifest only. `blob` must outlive the model.
+  /// Errors: kMalformed, kUnsupported (before any key is used: magic, version, sizes); kTampered
+  /// (wrong key included: the message says that the key may be another file's); kUnavailable.
+  static Result<std::unique_ptr<SealedModel>> Open(const host::Blob& blob,
+                                                   const crypto::Key256& owner_key,
+                                                   crypto::AeadBackend backend);
+  virtual ~SealedModel() = default;
+
+  virtual const Manifest& manifest() const = 0;
+  /// SHA-256(header, sealed manifest): the model's identity in attestation.
+  virtual const crypto::Digest256& identity() const = 0;
+  /// An opener of its own for one worker. Errors: kUnsupported.
+  virtual Result<std::unique_ptr<ChunkOpener>> NewOpener() const = 0;
+};
+
+/// Opens every chunk and checks file length and padding: what `coracle check` does. `progress` may
+/// be null and is called with (chunks done, chunks). Errors: kTampered, kUnavailable.
+Status CheckAllChunks(const SealedModel& model, void (*progress)(uint64_t done, uint64_t total));
+
+}  // namespace coracle::seal

@@ -1,0 +1,38 @@
+// Writing a sealed model as a stream: chunks in order, then the manifest, then the header.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "crypto/aead.h"
+#include "host/outside.h"
+#include "seal/model.h"
+
+namespace coracle::seal {
+
+/// Where the file goes (cmd/ and tests implement it; a file sink writes a temporary file and
+/// renames).
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  /// Errors: kUnavailable.
+  virtual Status WriteAt(uint64_t offset, Bytes bytes) = 0;
+};
+
+class SealedWriter {
+ public:
+  /// Draws model id and salt from `entropy` (fresh at every seal; there is no option to fix them).
+  static Result<std::unique_ptr<SealedWriter>> Start(Sink& sink, const crypto::Key256& owner_key,
+                                                     host::Entropy& entropy,
+                                                     crypto::AeadBackend backend);
+  virtual ~SealedWriter() = default;
+  /// Seals the next chunk (plain.size() a multiple of graph::kChunkAlignment, <= kMaxChunkBytes),
+  /// in the order of chunk indices from 0. `plain` is overwritten.
+  virtual Status AppendChunk(std::span<std::byte> plain) = 0;
+  /// Seals the manifest (its `chunks` are filled in here) and writes the header last.
+  virtual Status Finish(Manifest manifest) = 0;
+};
+
+}  // namespace coracle::seal
