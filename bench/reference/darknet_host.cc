@@ -31,13 +31,13 @@ struct DarknetHostOptions {
   HostMode mode = HostMode::kOnce;
 };
 
-/// The one place where a third party's exceptions (CLI11's) end.
 DarknetHostOptions ParseCommandLine(int argc, char** argv) {
   DarknetHostOptions options;
   bool serve = false;
   CLI::App app("Runs a Darknet model in libdarknet: once, or as a server for benches.");
   app.footer(
-      "Example:\n  darknet_host --cfg yolov3-tiny.cfg --weights w.weights --input x.npy --output out/");
+      "Example:\n  darknet_host --cfg yolov3-tiny.cfg --weights w.weights --input x.npy --output "
+      "out/");
   app.add_option("--library", options.library_path, "libdarknet.so")->capture_default_str();
   app.add_option("--cfg", options.cfg_path, "the network")->required();
   app.add_option("--weights", options.weights_path, "its weights")->required();
@@ -67,8 +67,8 @@ NpyArray MakeInput(const network& net, const std::string& path) {
     return array;
   }
   NpyArray array = ReadNpy(path);
-  const std::vector<int64_t> wanted =
-      net.h > 0 ? std::vector<int64_t>{1, net.c, net.h, net.w} : std::vector<int64_t>{1, net.inputs};
+  const std::vector<int64_t> wanted = net.h > 0 ? std::vector<int64_t>{1, net.c, net.h, net.w}
+                                                : std::vector<int64_t>{1, net.inputs};
   if (array.type != NpyType::kFloat32 || array.shape != wanted) {
     Fail("{}: expected float32 {}x{}x{}x{}, the size in the cfg", path, 1, net.c, net.h, net.w);
   }
@@ -121,11 +121,7 @@ nlohmann::json WriteOutputs(const network& net, const std::filesystem::path& dir
   return entries;
 }
 
-}  // namespace
-}  // namespace coracle::reference
-
-int main(int argc, char** argv) {
-  using namespace coracle::reference;
+int RunDarknetHost(int argc, char** argv) {
   const DarknetHostOptions options = ParseCommandLine(argc, argv);
   JsonChannel channel;
   const DarknetLibrary library = LoadDarknet(options.library_path, options.thread_count);
@@ -138,4 +134,11 @@ int main(int argc, char** argv) {
   const double latency_ms = Predict(library, net, input);
   channel.Write({{"outputs", WriteOutputs(*net, options.output_directory)}, {"ms", latency_ms}});
   return 0;
+}
+
+}  // namespace
+}  // namespace coracle::reference
+
+int main(int argc, char** argv) {
+  return coracle::reference::RunProgram(coracle::reference::RunDarknetHost, argc, argv);
 }

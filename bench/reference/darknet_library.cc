@@ -28,8 +28,8 @@ bool SetsKey(std::string_view line, std::string_view key) {
   return compact.starts_with(std::string(key) + "=");
 }
 
-/// The text of a .cfg whose batch is 1. Darknet allocates for the batch before a caller can change it: a
-/// training batch of 64 would take 64 times the memory.
+/// The text of a .cfg whose batch is 1. Darknet allocates for the batch before a caller can change
+/// it: a training batch of 64 would take 64 times the memory.
 std::string ReadCfgWithBatchOne(const std::filesystem::path& cfg_path) {
   std::ifstream file(cfg_path);
   if (!file) Fail("{}: cannot open", cfg_path.string());

@@ -23,13 +23,13 @@ struct DarknetLibrary {
   void (*activate_array)(float* values, int count, ACTIVATION activation) = nullptr;
 };
 
-/// Ends the program if `path` is not libdarknet. Darknet computes on one thread unless it was built with OpenMP,
-/// as Debian's was not; `thread_count` is what OpenMP would take (OMP_NUM_THREADS).
+/// Ends the program if `path` is not libdarknet. Darknet computes on one thread unless it was built
+/// with OpenMP, as Debian's was not; `thread_count` is what OpenMP would take (OMP_NUM_THREADS).
 DarknetLibrary LoadDarknet(const std::string& path, int thread_count);
 
-/// Builds the network of a .cfg for inference on one image. `weights_path` is empty for a network whose
-/// weights are left as Darknet makes them. The result lives to the end of the program.
-/// Ends the program if a file cannot be read.
+/// Builds the network of a .cfg for inference on one image. `weights_path` is empty for a network
+/// whose weights are left as Darknet makes them. The result lives to the end of the program. Ends
+/// the program if a file cannot be read.
 network* LoadNetwork(const DarknetLibrary& library, const std::filesystem::path& cfg_path,
                      const std::filesystem::path& weights_path);
 

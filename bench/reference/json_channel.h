@@ -6,8 +6,8 @@
 
 namespace coracle::reference {
 
-/// The program's standard output, kept for JSON alone: one object a line, flushed at once. While it lives,
-/// whatever a foreign library prints to standard output goes to standard error. One thread.
+/// The program's standard output, kept for JSON alone: one object a line, flushed at once. While it
+/// lives, whatever a foreign library prints to standard output goes to standard error. One thread.
 class JsonChannel {
  public:
   /// Ends the program if standard output cannot be redirected.
@@ -25,7 +25,8 @@ class JsonChannel {
 /// Runs once on a prepared input; returns the milliseconds of the prediction alone.
 using RunOnce = std::function<double()>;
 
-/// The protocol of `--serve`: writes {"ready":true}, then answers each line of standard input, `run` with
+/// The protocol of `--serve`: writes {"ready":true}, then answers each line of standard input,
+/// `run` with
 /// {"ms":...} and `rss` with {"rss_bytes":...,"hwm_bytes":...}, until `quit` or the end of input.
 /// Any other line is answered with {"error":...}.
 void Serve(JsonChannel& channel, const RunOnce& run_once_ms);

@@ -23,11 +23,16 @@ struct TypeRow {
 };
 
 constexpr std::array kTypeRows = {
-    TypeRow{NpyType::kFloat32, "<f4", "float32", 4}, TypeRow{NpyType::kFloat64, "<f8", "float64", 8},
-    TypeRow{NpyType::kFloat16, "<f2", "float16", 2}, TypeRow{NpyType::kInt64, "<i8", "int64", 8},
-    TypeRow{NpyType::kInt32, "<i4", "int32", 4},     TypeRow{NpyType::kInt16, "<i2", "int16", 2},
-    TypeRow{NpyType::kInt8, "|i1", "int8", 1},       TypeRow{NpyType::kUint16, "<u2", "uint16", 2},
-    TypeRow{NpyType::kUint8, "|u1", "uint8", 1},     TypeRow{NpyType::kBool, "|b1", "bool", 1},
+    TypeRow{NpyType::kFloat32, "<f4", "float32", 4},
+    TypeRow{NpyType::kFloat64, "<f8", "float64", 8},
+    TypeRow{NpyType::kFloat16, "<f2", "float16", 2},
+    TypeRow{NpyType::kInt64, "<i8", "int64", 8},
+    TypeRow{NpyType::kInt32, "<i4", "int32", 4},
+    TypeRow{NpyType::kInt16, "<i2", "int16", 2},
+    TypeRow{NpyType::kInt8, "|i1", "int8", 1},
+    TypeRow{NpyType::kUint16, "<u2", "uint16", 2},
+    TypeRow{NpyType::kUint8, "|u1", "uint8", 1},
+    TypeRow{NpyType::kBool, "|b1", "bool", 1},
 };
 
 const TypeRow& RowOf(NpyType type) {
@@ -101,9 +106,8 @@ std::string ReadWholeFile(const std::filesystem::path& path) {
 /// The preamble and the header of `array`, padded as the format asks for.
 std::string FormatHeader(const NpyArray& array) {
   const char* const comma = array.shape.size() == 1 ? "," : "";
-  std::string header =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}",
-                  RowOf(array.type).descr, fmt::join(array.shape, ", "), comma);
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}",
+                                   RowOf(array.type).descr, fmt::join(array.shape, ", "), comma);
   const size_t unpadded = kPreambleBytes + header.size() + 1;
   header.append((kHeaderAlignment - unpadded % kHeaderAlignment) % kHeaderAlignment, ' ');
   header.push_back('\n');
@@ -157,7 +161,8 @@ NpyArray ReadNpy(const std::filesystem::path& path) {
   }
   const size_t header_offset = has_long_header ? kPreambleBytes + 2 : kPreambleBytes;
   if (header_bytes > file.size() - header_offset) Fail("{}: header is cut short", name);
-  const std::string_view header = std::string_view(file).substr(header_offset, header_bytes);
+  const std::string_view contents = file;
+  const std::string_view header = contents.substr(header_offset, header_bytes);
 
   const std::optional<std::string_view> order = ValueAfterKey(header, "fortran_order");
   if (!order || !order->starts_with("False")) {

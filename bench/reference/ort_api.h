@@ -6,10 +6,10 @@
 
 namespace coracle::reference {
 
-// The part of ONNX Runtime's C interface that ort_host calls, declared here because the library is shipped
-// without its header. Spec: include/onnxruntime/core/session/onnxruntime_c_api.h, `struct OrtApi`. The
-// order of its members is frozen by version of the interface; everything below is of version 1, which
-// has 102 members, and every later library still serves version 1.
+// The part of ONNX Runtime's C interface that ort_host calls, declared here because the library is
+// shipped without its header. Spec: include/onnxruntime/core/session/onnxruntime_c_api.h, `struct
+// OrtApi`. The order of its members is frozen by version of the interface; everything below is of
+// version 1, which has 102 members, and every later library still serves version 1.
 inline constexpr uint32_t kOrtApiVersion = 1;
 
 struct OrtEnv;

@@ -50,7 +50,6 @@ std::map<std::string, std::string> SplitPairs(const std::vector<std::string>& ar
   return pairs;
 }
 
-/// The one place where a third party's exceptions (CLI11's) end.
 OrtHostOptions ParseCommandLine(int argc, char** argv) {
   OrtHostOptions options;
   std::vector<std::string> inputs;
@@ -64,12 +63,13 @@ OrtHostOptions ParseCommandLine(int argc, char** argv) {
   app.add_option("--model", options.model_path, "the .onnx file")->required();
   app.add_option("--threads", options.thread_count, "threads inside an operator")
       ->check(CLI::Range(1, 256));
-  app.add_option("--input", inputs, "NAME=FILE.npy; repeat for each input")->allow_extra_args(false);
+  app.add_option("--input", inputs, "NAME=FILE.npy; repeat for each input")
+      ->allow_extra_args(false);
   app.add_option("--shape", shapes, "NAME=1x3x224x224, for a random input with open dimensions")
       ->allow_extra_args(false);
   app.add_option("--seed", options.seed, "seed of random inputs");
-  CLI::Option* const output =
-      app.add_option("--output", options.output_directory, "directory for one .npy for each output");
+  CLI::Option* const output = app.add_option("--output", options.output_directory,
+                                             "directory for one .npy for each output");
   app.add_flag("--serve", serve, "answer 'run' and 'rss' on standard input")->excludes(output);
   try {
     app.parse(argc, argv);
@@ -182,11 +182,7 @@ void RunOnceAndReport(OrtModel& model, const OrtHostOptions& options, JsonChanne
   channel.Write(report);
 }
 
-}  // namespace
-}  // namespace coracle::reference
-
-int main(int argc, char** argv) {
-  using namespace coracle::reference;
+int RunOrtHost(int argc, char** argv) {
   const OrtHostOptions options = ParseCommandLine(argc, argv);
   JsonChannel channel;
   OrtModel model(options.library_path, options.model_path, options.thread_count);
@@ -198,4 +194,11 @@ int main(int argc, char** argv) {
     RunOnceAndReport(model, options, channel);
   }
   return 0;
+}
+
+}  // namespace
+}  // namespace coracle::reference
+
+int main(int argc, char** argv) {
+  return coracle::reference::RunProgram(coracle::reference::RunOrtHost, argc, argv);
 }

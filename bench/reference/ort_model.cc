@@ -64,7 +64,8 @@ OrtModel::OrtModel(const std::string& library_path, const std::string& model_pat
   Check(api_->CreateEnv(OrtLoggingLevel::kError, "ort_host", &env), "environment");
   Check(api_->CreateSessionOptions(&options), "session options");
   Check(api_->SetSessionExecutionMode(options, OrtExecutionMode::kSequential), "execution mode");
-  Check(api_->SetSessionGraphOptimizationLevel(options, OrtOptimizationLevel::kAll), "optimisation");
+  Check(api_->SetSessionGraphOptimizationLevel(options, OrtOptimizationLevel::kAll),
+        "optimisation");
   Check(api_->SetIntraOpNumThreads(options, thread_count), "threads");
   Check(api_->SetInterOpNumThreads(options, 1), "threads");
   Check(api_->CreateSession(env, model_path.c_str(), options, &session_), model_path.c_str());

@@ -22,9 +22,10 @@ struct OrtOutput {
   NpyArray array;
 };
 
-/// A model loaded by an ONNX Runtime that is opened with dlopen. Sequential execution, every graph optimisation,
-/// one thread between operators and `thread_count` inside them. Lives to the end of the program: the
-/// engine is never unloaded. One thread. Every method ends the program if the engine reports an error.
+/// A model loaded by an ONNX Runtime that is opened with dlopen. Sequential execution, every graph
+/// optimisation, one thread between operators and `thread_count` inside them. Lives to the end of
+/// the program: the engine is never unloaded. One thread. Every method ends the program if the
+/// engine reports an error.
 class OrtModel {
  public:
   OrtModel(const std::string& library_path, const std::string& model_path, int thread_count);
@@ -37,7 +38,8 @@ class OrtModel {
   /// Requires: index < inputs().size().
   void BindInput(size_t index, NpyArray& array);
 
-  /// Computes every output once; returns the milliseconds of that alone. Requires: every input is bound.
+  /// Computes every output once; returns the milliseconds of that alone. Requires: every input is
+  /// bound.
   double Run();
 
   /// The outputs of the last Run. Requires: Run has been called.
@@ -57,7 +59,8 @@ class OrtModel {
   std::vector<OrtValue*> output_values_;
 };
 
-/// The .npy type that holds `element_type`. Ends the program, naming `value_name`, if there is none.
+/// The .npy type that holds `element_type`. Ends the program, naming `value_name`, if there is
+/// none.
 NpyType NpyTypeOf(OrtElementType element_type, const std::string& value_name);
 
 }  // namespace coracle::reference

@@ -4,9 +4,9 @@
 
 namespace coracle::reference {
 
-/// A stream of pseudo-random numbers that is the same on every machine: integer arithmetic and exact
-/// float operations only, no libm. The generator is splitmix64 (Steele, Lea, Flood: Fast Splittable
-/// Pseudorandom Number Generators, OOPSLA 2014). Not for secrets.
+/// A stream of pseudo-random numbers that is the same on every machine: integer arithmetic and
+/// exact float operations only, no libm. The generator is splitmix64 (Steele, Lea, Flood: Fast
+/// Splittable Pseudorandom Number Generators, OOPSLA 2014). Not for secrets.
 class StableRandom {
  public:
   explicit StableRandom(uint64_t seed) : state_(seed) {}
@@ -25,7 +25,8 @@ class StableRandom {
     return low + (high - low) * (static_cast<float>(Next() >> 40) * kStep);
   }
 
-  /// Mean 0, standard deviation 1, near to normal: the sum of four uniform numbers, each of variance 1/4.
+  /// Mean 0, standard deviation 1, near to normal: the sum of four uniform numbers, each of
+  /// variance 1/4.
   float Normal() {
     constexpr float kHalfWidth = 0.8660254F;  // sqrt(3) / 2
     const uint64_t bits = Next();

@@ -98,6 +98,7 @@ class Model {
 
  private:
   struct State;
+  friend class Predictor;
   explicit Model(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };

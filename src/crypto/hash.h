@@ -17,6 +17,9 @@ Result<Digest256> Sha256(Bytes first, Bytes second = {});
 /// HKDF-SHA256(key, salt, info) -> 32 bytes. Errors: kInternal if the library fails.
 Result<Key256> DeriveKey(const Key256& key, Bytes salt, Bytes info);
 
+/// The same for key material of any length (RFC 5869's own vectors). Errors: kInternal.
+Result<Key256> HkdfSha256(Bytes key_material, Bytes salt, Bytes info);
+
 /// Time independent of the contents. False if the sizes differ.
 bool EqualConstantTime(Bytes a, Bytes b);
 

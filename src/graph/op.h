@@ -238,4 +238,10 @@ static_assert(static_cast<uint8_t>(OpKind::kDetectionHead) + 1 == kOpKindCount);
 /// "Conv", "ConvTranspose", ...
 std::string_view OpName(OpKind kind);
 
+/// True for the kinds whose kernel applies Node::activation: Conv, ConvTranspose, Dense, Affine,
+/// Unary, Binary.
+bool AllowsActivation(OpKind kind);
+/// True for the kinds whose kernel adds a residual: Conv, ConvTranspose, Dense.
+bool AllowsResidual(OpKind kind);
+
 }  // namespace coracle::graph

@@ -73,6 +73,14 @@ const KernelSet& SimdKernels();
 /// Every SIMD set that this machine can run, best first (tests compare them all).
 std::span<const KernelSet* const> AllSimdKernels();
 
+/// How `Image` and `RowRange` see a node's tensors. True: one Image per image of the tensors' outer
+/// axis N (the caller splits; a convoy of B such tensors gives B x N), Rows::rows and RowRange
+/// count one image's rows: the windowed, per-channel and same-shape operators. False: an Image is
+/// the whole tensor, its rows those of all images (RowShape::AllRows()): the operators that may mix
+/// axes (MatMul, Concat, Slice, Transpose, Reshape, Pad, Reduce over the last axis, broadcasting
+/// Binary). The two are the same where N is 1.
+bool PerImage(const graph::Graph& graph, const graph::Node& node);
+
 /// Secure bytes that one worker needs beside operands, constants and chunk slot, for either set.
 /// Multiple of 64.
 uint64_t WorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
@@ -81,7 +89,8 @@ uint64_t WorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
 /// strides).
 bool InPlaceAllowed(const graph::Graph& graph, const graph::Node& node, uint32_t operand);
 
-/// Input rows [begin, end), clipped to the image, of inputs[operand] that output rows `rows` read.
+/// Input rows [begin, end), clipped to the image, of inputs[operand] that output rows `rows` read
+/// (both counted as PerImage() says). Empty ({0, 0}) if they read none.
 RowRange InputRows(const graph::Graph& graph, const graph::Node& node, uint32_t operand,
                    RowRange rows);
 

@@ -39,26 +39,45 @@ struct PanelGeometry {
   uint32_t k_count = 0;               ///< rows of K of the whole panel
 };
 
+/// The kernel positions of one axis that reach one output phase: first, first + step, ... (`count`
+/// of them; a Conv and a Dense have all of them).
+struct AxisTaps {
+  uint32_t first = 0;
+  uint32_t step = 1;
+  uint32_t count = 1;
+};
+
+/// The taps of a part. K row (ty * x.count + tx) * inputs + c is tap (ty, tx) and input channel c.
+struct PartTaps {
+  AxisTaps y, x;
+  uint32_t inputs = 0;  ///< input channels of the part (Dense: all its inputs)
+  uint32_t Count() const { return y.count * x.count; }
+};
+
 /// Panels of the node. Requires: Conv, ConvTranspose or Dense at Stage::kRows.
 uint32_t PanelCount(const graph::Graph& graph, const graph::Node& node);
 PanelGeometry PanelAt(const graph::Graph& graph, const graph::Node& node, uint32_t panel);
+/// The taps that every panel of the same part multiplies, in K order.
+PartTaps TapsOf(const graph::Graph& graph, const graph::Node& node, const PanelGeometry& panel);
 
 /// Bytes of the node's kConstant block before rounding to kChunkAlignment; 0 if it has none.
 uint64_t ConstantBlockBytes(const graph::Graph& graph, const graph::Node& node);
 
 /// Cuts the node's weights into chunks of the size that suits them: 256 KiB for large layers, down
-/// to 64 KiB for small ones, and no more than the layer has. Chunk indices are numbered from
-/// `first_index`. Empty for a node without constants.
+/// to 64 KiB for small ones (and a bias row), and no more than the layer has. Chunk indices are
+/// numbered from `first_index`. Empty for a node without constants.
 graph::WeightLayout CutIntoChunks(const graph::Graph& graph, const graph::Node& node,
                                   graph::ChunkIndex first_index);
 
 /// Errors: kMalformed unless `layout` is a complete, ordered and exact cover of the node's weights
-/// (any cutting is accepted, not only CutIntoChunks's own).
+/// (any cutting is accepted, not only CutIntoChunks's own); kUnsupported if K passes 32 bits.
+/// kDepthwise chunks have k_begin = k_count = 0; kConstant chunks have no panels either.
 Status CheckLayout(const graph::Graph& graph, const graph::Node& node,
                    const graph::WeightLayout& layout);
 
 /// Writes one chunk's plain text. Owner side. Requires: node.source set; out.size() == chunk.bytes
-/// / 4.
+/// / 4; kConstant: node.weights set, with `chunk` in it (its place there is its place in the
+/// block).
 void PackChunk(const graph::Graph& graph, const graph::Node& node,
                const graph::ChunkDescriptor& chunk, std::span<float> out);
 

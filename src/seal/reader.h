@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -22,6 +23,10 @@ class ChunkOpener {
   virtual crypto::Verdict Open(graph::ChunkIndex chunk, std::span<std::byte> plain) = 0;
   /// Where the chunk's ciphertext can be prefetched from; empty in read mode.
   virtual Bytes Ciphertext(graph::ChunkIndex chunk) const = 0;
+  /// Calls into the host so far: one per Open in read mode, none in view mode.
+  virtual uint64_t host_calls() const = 0;
+  /// How many of those the host failed to deliver. To Open they are kTampered like all else.
+  virtual uint64_t host_failures() const = 0;
 };
 
 /// A sealed model whose manifest has been authenticated, decoded and verified. Immutable; any
@@ -30,7 +35,8 @@ class SealedModel {
  public:
   /// Reads header and manifest only. `blob` must outlive the model.
   /// Errors: kMalformed, kUnsupported (before any key is used: magic, version, sizes); kTampered
-  /// (wrong key included: the message says that the key may be another file's); kUnavailable.
+  /// (everything from the key commitment on, the wrong key and an authentic but invalid manifest
+  /// included, with one message); kUnavailable.
   static Result<std::unique_ptr<SealedModel>> Open(const host::Blob& blob,
                                                    const crypto::Key256& owner_key,
                                                    crypto::AeadBackend backend);
@@ -45,6 +51,7 @@ class SealedModel {
 
 /// Opens every chunk and checks file length and padding: what `coracle check` does. `progress` may
 /// be null and is called with (chunks done, chunks). Errors: kTampered, kUnavailable.
-Status CheckAllChunks(const SealedModel& model, void (*progress)(uint64_t done, uint64_t total));
+Status CheckAllChunks(const SealedModel& model,
+                      const std::function<void(uint64_t done, uint64_t total)>& progress);
 
 }  // namespace coracle::seal

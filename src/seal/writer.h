@@ -24,14 +24,18 @@ class Sink {
 class SealedWriter {
  public:
   /// Draws model id and salt from `entropy` (fresh at every seal; there is no option to fix them).
+  /// `sink` must outlive the writer. Errors: kUnavailable, kUnsupported.
   static Result<std::unique_ptr<SealedWriter>> Start(Sink& sink, const crypto::Key256& owner_key,
                                                      host::Entropy& entropy,
                                                      crypto::AeadBackend backend);
   virtual ~SealedWriter() = default;
   /// Seals the next chunk (plain.size() a multiple of graph::kChunkAlignment, <= kMaxChunkBytes),
   /// in the order of chunk indices from 0. `plain` is overwritten.
+  /// Errors: kUnsupported past kMaxChunks; the sink's.
   virtual Status AppendChunk(std::span<std::byte> plain) = 0;
-  /// Seals the manifest (its `chunks` are filled in here) and writes the header last.
+  /// Seals the manifest (its `chunks` are filled in here) and writes the header last. It is first
+  /// checked as a reader would, so what would not open is refused here with the reason.
+  /// Errors: kMalformed, kUnsupported; the sink's.
   virtual Status Finish(Manifest manifest) = 0;
 };
 

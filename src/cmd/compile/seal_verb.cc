@@ -1,0 +1,199 @@
+#include "cmd/compile/seal_verb.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "cmd/support/describe.h"
+#include "cmd/support/seal_options.h"
+#include "cmd/support/sealed_file.h"
+#include "compile/compile.h"
+#include "host/posix/atomic_file.h"
+#include "host/posix/entropy.h"
+#include "host/posix/read_file.h"
+#include "vision/decode.h"
+#include "vision/preprocess.h"
+
+namespace coracle::cmd {
+namespace {
+
+struct SealArguments {
+  std::string model;
+  std::string output;
+  std::string key;
+  SealOptions options;
+};
+
+constexpr uint64_t kMaxTextFileBytes = 16 << 20;
+
+class FileSink final : public seal::Sink {
+ public:
+  explicit FileSink(host::AtomicFile& file) : file_(file) {}
+  Status WriteAt(uint64_t offset, Bytes bytes) override {
+    bytes_ = std::max(bytes_, offset + bytes.size());
+    return file_.WriteAt(offset, bytes);
+  }
+  uint64_t bytes() const { return bytes_; }
+
+ private:
+  host::AtomicFile& file_;
+  uint64_t bytes_ = 0;
+};
+
+Result<std::string> ReadText(const std::string& path) {
+  TRY_ASSIGN(const std::vector<std::byte> bytes, host::ReadWholeFile(path, kMaxTextFileBytes));
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+/// One label a line; a final newline adds none.
+Result<std::vector<std::string>> ReadLabels(const std::string& path) {
+  TRY_ASSIGN(const std::string text, ReadText(path));
+  std::vector<std::string> labels;
+  size_t start = 0;
+  while (start < text.size()) {
+    const size_t end = std::min(text.find('\n', start), text.size());
+    std::string line = text.substr(start, end - start);
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    labels.push_back(std::move(line));
+    start = end + 1;
+  }
+  return labels;
+}
+
+Result<std::string> PreprocessSpec(const std::string& option, const graph::Graph& graph) {
+  if (option.empty()) return std::string();
+  if (graph.inputs.size() != 1) {
+    return Error{Code::kInvalidArgument,
+                 fmt::format("--preprocess: the model has {} inputs, an image fills one",
+                             graph.inputs.size())};
+  }
+  const std::span<const uint32_t> shape = graph.inputs[0].shape.dims();
+  vision::Preprocess preprocess;
+  if (option.ends_with(".json")) {
+    TRY_ASSIGN(const std::string json, ReadText(option));
+    TRY_ASSIGN(preprocess, vision::Preprocess::Parse(json));
+    TRY(preprocess.CheckShape(shape));
+  } else {
+    TRY_ASSIGN(preprocess, vision::Preprocess::Preset(option, shape));
+  }
+  return preprocess.ToJson();
+}
+
+/// The decoder's specification, and the labels that it brings along (the keys of ctc).
+Status SetDecoder(const SealOptions& options, const compile::CompiledModel& model,
+                  compile::OwnerText& text) {
+  constexpr std::string_view kCtc = "ctc:";
+  if (options.decode.empty()) return {};
+  std::string spec = fmt::format(R"({{"kind":"{}"}})", options.decode);
+  if (options.decode.starts_with(kCtc)) {
+    TRY_ASSIGN(text.labels, ReadLabels(options.decode.substr(kCtc.size())));
+    const Shape& shape = model.graph.outputs.at(0).shape;
+    // PaddleOCR appends a space to its keys; the blank comes before them.
+    if (shape.rank() > 0 && shape.Back(0) == text.labels.size() + 2) text.labels.emplace_back(" ");
+    spec = R"({"kind":"ctc"})";
+  } else if (options.decode == "yolo" || options.decode == "region") {
+    if (model.decode.empty()) {
+      return Error{
+          Code::kInvalidArgument,
+          fmt::format("--decode {}: the model has no such detection head (only Darknet models do)",
+                      options.decode)};
+    }
+    spec = model.decode;
+  } else if (options.decode != "topk" && options.decode != "heatmap") {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format("--decode {}: give topk, ctc:KEYS, yolo, region or heatmap", options.decode)};
+  }
+  TRY_ASSIGN(const vision::Decoder decoder, vision::Decoder::Parse(spec));
+  text.decode = decoder.ToJson();
+  return {};
+}
+
+Status CheckWeightOptions(const SealOptions& options) {
+  if (options.weights == "fp32") return {};
+  return Error{
+      Code::kUnsupported,
+      fmt::format("--weights {}: this version seals fp32 weights only; leave the option out",
+                  options.weights)};
+}
+
+Result<compile::OwnerText> MakeOwnerText(const SealArguments& arguments,
+                                         const compile::CompiledModel& model) {
+  compile::OwnerText text;
+  text.name = arguments.options.name.empty()
+                  ? std::filesystem::path(arguments.model).stem().string()
+                  : arguments.options.name;
+  text.version = arguments.options.version;
+  if (!arguments.options.labels.empty()) {
+    TRY_ASSIGN(text.labels, ReadLabels(arguments.options.labels));
+  }
+  TRY_ASSIGN(text.preprocess, PreprocessSpec(arguments.options.preprocess, model.graph));
+  TRY(SetDecoder(arguments.options, model, text));
+  return text;
+}
+
+Result<Report> SealModel(const SealArguments& arguments) {
+  TRY(CheckWeightOptions(arguments.options));
+  TRY_ASSIGN(const crypto::Key256 key, ReadOwnerKey(arguments.key));
+  compile::CompileOptions compile_options;
+  compile_options.weights_file = arguments.options.weights_file;
+  compile_options.extra_output_layers = arguments.options.output_layers;
+  TRY_ASSIGN(compile_options.shapes, arguments.options.ParseShapes());
+  TRY_ASSIGN(const compile::CompiledModel model,
+             compile::Compile(arguments.model, compile_options));
+  TRY_ASSIGN(const compile::OwnerText text, MakeOwnerText(arguments, model));
+  TRY_ASSIGN(const auto file,
+             host::AtomicFile::Create(arguments.output, 0644, host::Overwrite::kReplace));
+  FileSink sink(*file);
+  host::PosixEntropy entropy;
+  {
+    ProgressLine progress("sealing");
+    TRY(compile::Seal(
+        model, text, sink, key, entropy, crypto::PreferredAeadBackend(),
+        [&progress](uint64_t done, uint64_t total) { progress.Update(done, total); }));
+  }
+  TRY(file->Commit());
+  Report report;
+  report.json = {{"sealed_file", arguments.output},
+                 {"name", text.name},
+                 {"layers", model.graph.nodes.size()},
+                 {"weight_bytes", WeightBytes(model.graph)},
+                 {"file_bytes", sink.bytes()},
+                 {"inputs", PortsJson(model.graph.inputs)},
+                 {"outputs", PortsJson(model.graph.outputs)}};
+  report.text = fmt::format("Sealed {} ({} layers, {} of weights) into {} ({})\n", text.name,
+                            model.graph.nodes.size(), FormatBytes(WeightBytes(model.graph)),
+                            arguments.output, FormatBytes(sink.bytes()));
+  return report;
+}
+
+}  // namespace
+
+void AddSealVerb(CLI::App& app, Console& console) {
+  CLI::App* const verb =
+      app.add_subcommand("seal", "Optimise, pack and encrypt a model under an owner key");
+  const auto arguments = std::make_shared<SealArguments>();
+  verb->add_option("MODEL", arguments->model, "A .onnx file, or a Darknet .cfg with --weights-file")
+      ->required();
+  verb->add_option("-o,--output", arguments->output,
+                   "The sealed file to write (appears whole or not at all)")
+      ->required();
+  verb->add_option("--key", arguments->key, "The owner key")->required();
+  AddSealOptions(verb, arguments->options);
+  verb->footer(
+      "Examples:\n"
+      "  coracle seal squeezenet.onnx -o s.sealed --key owner.key --preprocess caffe --decode topk "
+      "--labels names.txt\n"
+      "  coracle seal rec.onnx -o rec.sealed --key owner.key --shape x=1x3x48x320 --preprocess ocr "
+      "--decode ctc:keys.txt\n"
+      "  coracle seal yolov3.cfg --weights-file yolov3.weights -o y.sealed --key owner.key "
+      "--preprocess darknet --decode yolo");
+  console.Register(verb, [arguments] { return SealModel(*arguments); });
+}
+
+}  // namespace coracle::cmd

@@ -1,0 +1,337 @@
+// `coracle bench`: the same network on each engine, one process each, taking turns in one run.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "cmd/coracle/verbs.h"
+#include "cmd/support/line_child.h"
+#include "cmd/support/machine_rates.h"
+#include "cmd/support/prediction.h"
+#include "cmd/support/process_memory.h"
+
+namespace coracle::cmd {
+namespace {
+
+struct BenchOptions {
+  ModelArgument model;
+  std::string memory = "unlimited";
+  std::string against;
+  std::string ort_library;
+  uint32_t threads = 1;
+  uint32_t rounds = 0;
+  double seconds = 5;
+};
+
+/// One engine under measurement.
+struct Entrant {
+  std::string engine;
+  uint64_t budget_bytes = UINT64_MAX;
+  std::unique_ptr<LineChild> child;
+  std::vector<double> times_ms;
+  Json memory;
+};
+
+std::vector<std::string> SplitList(const std::string& text) {
+  std::vector<std::string> items;
+  size_t start = 0;
+  while (start <= text.size() && !text.empty()) {
+    const size_t comma = std::min(text.find(',', start), text.size());
+    items.push_back(text.substr(start, comma - start));
+    start = comma + 1;
+  }
+  return items;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+Result<Entrant> StartOurs(const std::string& sealed, const std::string& key, uint64_t budget,
+                          uint32_t threads) {
+  Entrant entrant;
+  entrant.engine = "coracle";
+  entrant.budget_bytes = budget;
+  const std::string memory = budget == UINT64_MAX ? "unlimited" : std::to_string(budget);
+  TRY_ASSIGN(entrant.child, LineChild::Start(ProgramFolder() + "/coracle",
+                                             {"bench-worker", sealed, "--key", key, "--memory",
+                                              memory, "--threads", std::to_string(threads)}));
+  return entrant;
+}
+
+Result<std::string> FindOrt(const BenchOptions& options) {
+  if (!options.ort_library.empty()) return options.ort_library;
+  if (const char* const set = std::getenv("CORACLE_ORT_LIBRARY"); set != nullptr)
+    return std::string(set);
+  const std::string fetched = ProgramFolder() + "/../../assets/ort/libonnxruntime.so.1";
+  if (std::filesystem::exists(fetched)) return fetched;
+  return Error{Code::kNotFound,
+               "--against ort needs libonnxruntime.so.1: run tools/fetch_assets ort, or give "
+               "--ort-library FILE"};
+}
+
+Result<Entrant> StartOrt(const BenchOptions& options) {
+  if (!options.model.path.ends_with(".onnx")) {
+    return Error{Code::kInvalidArgument, "--against ort needs MODEL to be the .onnx file"};
+  }
+  TRY_ASSIGN(const std::string library, FindOrt(options));
+  std::vector<std::string> arguments = {"--library", library,
+                                        "--model",   options.model.path,
+                                        "--threads", std::to_string(options.threads),
+                                        "--serve"};
+  for (const std::string& shape : options.model.seal_options.shapes) {
+    arguments.emplace_back("--shape");
+    arguments.push_back(shape);
+  }
+  Entrant entrant;
+  entrant.engine = "onnxruntime";
+  TRY_ASSIGN(entrant.child, LineChild::Start(ProgramFolder() + "/bench/ort_host", arguments));
+  return entrant;
+}
+
+Result<Entrant> StartDarknet(const BenchOptions& options) {
+  if (!options.model.path.ends_with(".cfg")) {
+    return Error{Code::kInvalidArgument, "--against darknet needs MODEL to be the .cfg file"};
+  }
+  Entrant entrant;
+  entrant.engine = "darknet";
+  TRY_ASSIGN(entrant.child, LineChild::Start(ProgramFolder() + "/bench/darknet_host",
+                                             {"--cfg", options.model.path, "--weights",
+                                              options.model.seal_options.weights_file, "--threads",
+                                              std::to_string(options.threads), "--serve"}));
+  return entrant;
+}
+
+Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const std::string& sealed,
+                                      const std::string& key) {
+  std::vector<Entrant> entrants;
+  for (const std::string& engine : SplitList(options.against)) {
+    if (engine == "ort") {
+      TRY_ASSIGN(Entrant entrant, StartOrt(options));
+      entrants.push_back(std::move(entrant));
+    } else if (engine == "darknet") {
+      TRY_ASSIGN(Entrant entrant, StartDarknet(options));
+      entrants.push_back(std::move(entrant));
+    } else {
+      return Error{
+          Code::kInvalidArgument,
+          fmt::format("--against {}: engines for whole networks are ort and darknet", engine)};
+    }
+  }
+  for (const std::string& memory : SplitList(options.memory)) {
+    TRY_ASSIGN(const uint64_t budget, ParseBudget(memory));
+    TRY_ASSIGN(Entrant entrant, StartOurs(sealed, key, budget, options.threads));
+    entrants.push_back(std::move(entrant));
+  }
+  for (Entrant& entrant : entrants) {
+    TRY(entrant.child->Ask(""));  // ready
+  }
+  return entrants;
+}
+
+// An engine's own threads may spin for a while after it has answered: nobody starts before they
+// sleep.
+constexpr useconds_t kPauseMicroseconds = 5000;
+
+Result<double> TimeOnce(Entrant& entrant) {
+  usleep(kPauseMicroseconds);
+  TRY_ASSIGN(const Json answer, entrant.child->Ask("run"));
+  if (!answer.contains("ms")) {
+    return Error{Code::kUnavailable, fmt::format("{} failed: {}", entrant.engine, answer.dump())};
+  }
+  return answer["ms"].get<double>();
+}
+
+/// Rounds in which everyone runs once, in turn; the first, unmeasured one warms up.
+Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
+  double round_ms = 0;
+  for (Entrant& entrant : entrants) {
+    TRY_ASSIGN(const double ms, TimeOnce(entrant));
+    round_ms += ms;
+  }
+  const uint32_t rounds =
+      options.rounds > 0
+          ? options.rounds
+          : static_cast<uint32_t>(std::clamp(options.seconds * 1000 / round_ms, 5.0, 200.0));
+  ProgressLine progress("measuring");
+  for (uint32_t round = 0; round < rounds; ++round) {
+    for (Entrant& entrant : entrants) {
+      TRY_ASSIGN(const double ms, TimeOnce(entrant));
+      entrant.times_ms.push_back(ms);
+    }
+    progress.Update(round + 1, rounds);
+  }
+  for (Entrant& entrant : entrants) {
+    TRY_ASSIGN(entrant.memory, entrant.child->Ask("rss"));
+  }
+  return {};
+}
+
+Json RunJson(const Entrant& entrant, uint32_t threads, double first_ms) {
+  const double median = Median(entrant.times_ms);
+  Json json = {
+      {"engine", entrant.engine},
+      {"budget_bytes", entrant.budget_bytes == UINT64_MAX ? Json() : Json(entrant.budget_bytes)},
+      {"threads", threads},
+      {"median_ms", median},
+      {"min_ms", *std::min_element(entrant.times_ms.begin(), entrant.times_ms.end())},
+      {"rounds", entrant.times_ms.size()},
+      {"ratio_to_first", median / first_ms}};
+  const auto copy = [&](const char* from, const char* to) {
+    if (entrant.memory.contains(from)) json[to] = entrant.memory[from];
+  };
+  copy("rss_bytes", "secure_rss_bytes");
+  copy("hwm_bytes", "peak_rss_bytes");
+  copy("plan_bytes", "plan_bytes");
+  copy("pool_peak_bytes", "pool_peak_bytes");
+  copy("decrypted_bytes", "decrypted_bytes");
+  return json;
+}
+
+std::string RunRow(const Json& run) {
+  const auto bytes = [&run](const char* key) {
+    return run.contains(key) ? FormatBytes(run[key].get<uint64_t>()) : std::string("-");
+  };
+  const bool unlimited = run["budget_bytes"].is_null();
+  const std::string budget = run["engine"] != "coracle" ? "-"
+                             : unlimited                ? "unlimited"
+                                         : FormatBytes(run["budget_bytes"].get<uint64_t>());
+  return fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10.2f} {:>10.2f} {:>7.2f}\n",
+                     run["engine"].get<std::string>(), budget, bytes("plan_bytes"),
+                     bytes("pool_peak_bytes"), bytes("secure_rss_bytes"), bytes("decrypted_bytes"),
+                     run["median_ms"].get<double>(), run["min_ms"].get<double>(),
+                     run["ratio_to_first"].get<double>());
+}
+
+Result<Report> Bench(const BenchOptions& options) {
+  std::unique_ptr<MomentarySeal> momentary;
+  std::string sealed = options.model.path;
+  std::string key = options.model.key_path;
+  if (IsPlainModel(options.model.path)) {
+    TRY_ASSIGN(momentary, MomentarySeal::Make(options.model.path, options.model.seal_options));
+    sealed = momentary->sealed_path();
+    key = momentary->key_path();
+  }
+  const MachineRatesReport rates = MeasureRates();
+  TRY_ASSIGN(std::vector<Entrant> entrants, StartAll(options, sealed, key));
+  if (entrants.empty()) return Error{Code::kInvalidArgument, "nothing to measure: give --memory"};
+  TRY(Race(entrants, options));
+  Report report;
+  report.json["runs"] = Json::array();
+  report.text = fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>7}\n",
+                            "engine", "budget", "planned", "used", "resident", "decrypted",
+                            "median ms", "min ms", "ratio");
+  const double first_ms = Median(entrants.front().times_ms);
+  for (const Entrant& entrant : entrants) {
+    report.json["runs"].push_back(RunJson(entrant, options.threads, first_ms));
+    report.text += RunRow(report.json["runs"].back());
+  }
+  report.json["machine"] = {{"fma_gflops", rates.fma_gflops},
+                            {"aead_gbps", rates.aead_gbps},
+                            {"read_gbps", rates.read_gbps}};
+  report.text += fmt::format(
+      "one core here: {:.0f} GFLOP/s, opens {:.1f} GB/s, reads {:.1f} GB/s; {} worker{}, {} "
+      "rounds\n",
+      rates.fma_gflops, rates.aead_gbps, rates.read_gbps, options.threads,
+      options.threads == 1 ? "" : "s", entrants.front().times_ms.size());
+  return report;
+}
+
+struct WorkerOptions {
+  std::string path;
+  std::string key;
+  std::string memory = "unlimited";
+  uint32_t threads = 1;
+};
+
+void FillRandom(runtime::Session& session, const graph::Graph& graph) {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> piece(4096);
+  for (uint32_t input = 0; input < graph.inputs.size(); ++input) {
+    const uint64_t elements = graph.inputs[input].shape.Elements();
+    for (uint64_t first = 0; first < elements; first += piece.size()) {
+      const uint64_t count = std::min<uint64_t>(piece.size(), elements - first);
+      std::generate_n(piece.begin(), count, [&] { return uniform(random); });
+      session.WriteInput(input, first, std::span(piece).first(count));
+    }
+  }
+}
+
+/// Speaks the reference hosts' protocol: ready, then `run` and `rss` as they are asked.
+Result<Report> ServeBench(const WorkerOptions& options) {
+  TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
+  TRY_ASSIGN(const OpenedModel opened,
+             OpenSealed(options.path, options.key, host::BlobAccess::kView));
+  TRY_ASSIGN(const auto prediction, Prediction::Make(opened, budget, options.threads));
+  std::cout << R"({"ready":true})"
+            << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
+  Measured measured;
+  std::string line;
+  while (std::getline(std::cin, line) && line != "quit") {
+    Json answer;
+    if (line == "run") {
+      FillRandom(prediction->session(), opened.model->manifest().graph);
+      TRY_ASSIGN(measured, prediction->Run());
+      answer = {{"ms", measured.latency_ms}};
+    } else {
+      answer = {{"rss_bytes", SecureResidentBytes(opened.path)},
+                {"plan_bytes", prediction->session().plan().pool_bytes},
+                {"pool_peak_bytes", measured.stats.pool_peak_bytes},
+                {"decrypted_bytes", measured.stats.decrypted_bytes}};
+    }
+    std::cout << answer.dump()
+              << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
+  }
+  return Report{};
+}
+
+void AddBenchWorker(CLI::App& app, Console& console) {
+  CLI::App* const verb =
+      app.add_subcommand("bench-worker", "One engine of `coracle bench`")->group("");
+  const auto options = std::make_shared<WorkerOptions>();
+  verb->add_option("SEALED", options->path)->required();
+  verb->add_option("--key", options->key)->required();
+  verb->add_option("--memory", options->memory);
+  verb->add_option("--threads", options->threads);
+  console.Register(verb, [options] { return ServeBench(*options); });
+}
+
+}  // namespace
+
+void AddBench(CLI::App& app, Console& console) {
+  AddBenchWorker(app, console);
+  CLI::App* const verb = app.add_subcommand(
+      "bench", "Time the same network in budgets and on other engines, interleaved");
+  const auto options = std::make_shared<BenchOptions>();
+  verb->add_option("MODEL", options->model.path,
+                   "A .onnx, a .cfg with --weights-file, or a sealed model")
+      ->required();
+  verb->add_option("--memory", options->memory, "Budgets: 4MiB,8MiB,unlimited")
+      ->capture_default_str();
+  verb->add_option("--against", options->against, "Other engines, unprotected: ort, darknet");
+  verb->add_option("--threads", options->threads, "Threads of every engine")
+      ->check(CLI::Range(1U, plan::kMaxThreads))
+      ->capture_default_str();
+  verb->add_option("--rounds", options->rounds, "Rounds (default: about --seconds)");
+  verb->add_option("--seconds", options->seconds, "About how long to measure")
+      ->capture_default_str();
+  verb->add_option("--key", options->model.key_path, "The owner key of a sealed model");
+  verb->add_option("--ort-library", options->ort_library,
+                   "libonnxruntime.so.1 (default: as tools/fetch_assets leaves it)");
+  AddSealOptions(verb, options->model.seal_options);
+  verb->footer("Example:\n  coracle bench model.onnx --memory 8MiB,unlimited --against ort");
+  console.Register(verb, [options] { return Bench(*options); });
+}
+
+}  // namespace coracle::cmd

@@ -1,0 +1,145 @@
+// `coracle run`: one prediction (or several, timed) within a budget of secure memory.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "cmd/coracle/verbs.h"
+#include "cmd/support/answering.h"
+#include "cmd/support/feeding.h"
+#include "cmd/support/prediction.h"
+#include "cmd/support/process_memory.h"
+
+namespace coracle::cmd {
+namespace {
+
+struct RunOptions {
+  std::string path;
+  std::string key;
+  std::string memory = "unlimited";
+  std::vector<std::string> inputs;
+  std::string output;
+  std::string draw;
+  std::string blob = "view";
+  uint32_t top = 5;
+  uint32_t repeat = 1;
+  uint32_t threads = 1;
+};
+
+struct Latencies {
+  std::vector<double> ms;
+  double Min() const { return *std::min_element(ms.begin(), ms.end()); }
+  double Max() const { return *std::max_element(ms.begin(), ms.end()); }
+  double Median() const {
+    std::vector<double> sorted = ms;
+    std::sort(sorted.begin(), sorted.end());
+    return (sorted[(sorted.size() - 1) / 2] + sorted[sorted.size() / 2]) / 2;
+  }
+};
+
+Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes) {
+  return {{"pool_peak_bytes", measured.stats.pool_peak_bytes},
+          {"heap_peak_bytes", measured.heap_known ? Json(measured.heap_peak_bytes) : Json()},
+          {"secure_rss_bytes", secure_rss_bytes},
+          {"decrypted_bytes", measured.stats.decrypted_bytes},
+          {"decrypt_ms", static_cast<double>(measured.stats.decrypt_ns) / 1e6},
+          {"spilled_bytes", measured.stats.spilled_bytes},
+          {"host_calls", measured.stats.host_calls}};
+}
+
+std::string CostText(const plan::Plan& plan, const Measured& measured, const Latencies& latencies,
+                     uint64_t secure_rss) {
+  std::string text = fmt::format(
+      "budget {}: pool planned {}, used {}; heap during the run {}; resident {} in all\n"
+      "{:.1f} ms{}, {} decrypted in {:.1f} ms, {} worker{}\n",
+      FormatBudget(plan.budget_bytes), FormatBytes(plan.pool_bytes),
+      FormatBytes(measured.stats.pool_peak_bytes),
+      measured.heap_known ? FormatBytes(measured.heap_peak_bytes) : "unknown",
+      FormatBytes(secure_rss), latencies.Median(),
+      latencies.ms.size() > 1 ? fmt::format(" (median of {}: {:.1f} to {:.1f})",
+                                            latencies.ms.size(), latencies.Min(), latencies.Max())
+                              : "",
+      FormatBytes(measured.stats.decrypted_bytes),
+      static_cast<double>(measured.stats.decrypt_ns) / 1e6, plan.threads,
+      plan.threads == 1 ? "" : "s");
+  return text;
+}
+
+Result<Report> Run(const RunOptions& options) {
+  TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
+  const host::BlobAccess access =
+      options.blob == "read" ? host::BlobAccess::kRead : host::BlobAccess::kView;
+  TRY_ASSIGN(const OpenedModel opened, OpenSealed(options.path, options.key, access));
+  const seal::Manifest& manifest = opened.model->manifest();
+  TRY_ASSIGN(const Feed feed, Feed::Parse(manifest, options.inputs));
+  TRY_ASSIGN(const auto answering,
+             Answering::Make(manifest, options.output, options.draw, options.top));
+  TRY_ASSIGN(const auto prediction, Prediction::Make(opened, budget, options.threads));
+
+  Latencies latencies;
+  Measured measured;
+  std::optional<vision::Geometry> geometry;
+  ProgressLine progress("predicting");
+  for (uint32_t i = 0; i < options.repeat; ++i) {
+    TRY_ASSIGN(geometry, feed.Fill(prediction->session()));
+    TRY_ASSIGN(measured, prediction->Run());
+    latencies.ms.push_back(measured.latency_ms);
+    if (options.repeat > 1) progress.Update(i + 1, options.repeat);
+  }
+  const uint64_t secure_rss =
+      SecureResidentBytes(access == host::BlobAccess::kView ? opened.path : std::string());
+  TRY_ASSIGN(Report report, answering->Describe(prediction->session(), geometry, feed.ImagePath()));
+  const plan::Plan& plan = prediction->session().plan();
+  report.json["latency_ms"] = {
+      {"min", latencies.Min()}, {"median", latencies.Median()}, {"max", latencies.Max()}};
+  report.json["budget_bytes"] = budget == UINT64_MAX ? Json() : Json(budget);
+  report.json["plan"] = {{"pool_bytes", plan.pool_bytes},
+                         {"workspace_bytes", plan.workspace_bytes},
+                         {"steps", plan.steps.size()},
+                         {"threads", plan.threads}};
+  report.json["measured"] = MeasuredJson(measured, secure_rss);
+  report.text += CostText(plan, measured, latencies, secure_rss);
+  return report;
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app, Console& console) {
+  CLI::App* const verb = app.add_subcommand("run", "Predict once within a budget of secure memory");
+  const auto options = std::make_shared<RunOptions>();
+  verb->add_option("SEALED", options->path, "The sealed model")->required();
+  verb->add_option("--key", options->key, "The owner key")->required();
+  verb->add_option("--memory", options->memory, "Secure memory: 8MiB, ..., unlimited")
+      ->capture_default_str();
+  verb->add_option("--input", options->inputs,
+                   "An image, .npy or .raw file, or NAME=FILE; once for each input")
+      ->required()
+      ->allow_extra_args(false);
+  verb->add_option("--output", options->output,
+                   "Write the output here: FILE.npy, or DIR/ for one file an output");
+  verb->add_option("--top", options->top, "How many classes a classifier's answer lists")
+      ->check(CLI::Range(1U, 1000U))
+      ->capture_default_str();
+  verb->add_option("--draw", options->draw, "Paint the answer on the image: out.png");
+  verb->add_option("--repeat", options->repeat, "Predict so many times and give the spread")
+      ->check(CLI::Range(1U, 1'000'000U))
+      ->capture_default_str();
+  verb->add_option("--threads", options->threads, "Most workers that a step may use")
+      ->check(CLI::Range(1U, plan::kMaxThreads))
+      ->capture_default_str();
+  verb->add_option("--blob", options->blob,
+                   "How ciphertext is reached: view (mapped) or read (one call a chunk)")
+      ->check(CLI::IsMember({"view", "read"}))
+      ->capture_default_str();
+  verb->footer(
+      "Example:\n  coracle run model.sealed --key owner.key --memory 8MiB --input photo.jpg --top "
+      "3");
+  console.Register(verb, [options] { return Run(*options); });
+}
+
+}  // namespace coracle::cmd

@@ -1,0 +1,43 @@
+// Answering: a session's outputs as files, as a decoded answer and as a picture.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cmd/support/console.h"
+#include "runtime/session.h"
+#include "seal/model.h"
+#include "vision/decode.h"
+#include "vision/preprocess.h"
+
+namespace coracle::cmd {
+
+class Answering {
+ public:
+  /// `output`: FILE.npy, DIR/ or empty; `draw`: FILE.png or empty. `manifest` must outlive the
+  /// result. Errors: kInvalidArgument before anything runs.
+  static Result<std::unique_ptr<Answering>> Make(const seal::Manifest& manifest,
+                                                 const std::string& output, const std::string& draw,
+                                                 uint32_t top);
+
+  /// Writes the files that were asked for, and reports `outputs` and the answer. Requires: the
+  /// session's last Run succeeded. `image_path` may be empty.
+  Result<cmd::Report> Describe(const runtime::Session& session,
+                        const std::optional<vision::Geometry>& geometry,
+                        const std::string& image_path) const;
+
+ private:
+  Answering(const seal::Manifest& manifest, std::string output, std::string draw, uint32_t top)
+      : manifest_(manifest), output_(std::move(output)), draw_(std::move(draw)), top_(top) {}
+  Status WriteOutputs(const runtime::Session& session) const;
+
+  const seal::Manifest& manifest_;
+  std::string output_;
+  std::string draw_;
+  uint32_t top_;
+  std::optional<vision::Decoder> decoder_;
+};
+
+}  // namespace coracle::cmd

@@ -1,0 +1,73 @@
+#include "cmd/support/console.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/units.h"
+
+namespace coracle::cmd {
+
+void Console::Register(CLI::App* verb, std::function<Result<Report>()> body) {
+  verb->add_flag("--json", json_, "Print one JSON object on stdout");
+  verb->callback([this, body = std::move(body)] { Print(body()); });
+}
+
+void Console::Print(const Result<Report>& result) {
+  if (result.ok()) {
+    const std::string text = json_ ? result.value().json.dump(2) + "\n" : result.value().text;
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    if (std::fflush(stdout) != 0) exit_code_ = kExitFailed;
+    return;
+  }
+  const Error& error = result.error();
+  if (json_) {
+    const Json json = {{"error", {{"code", CodeName(error.code)}, {"message", error.message}}}};
+    std::fputs((json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n").c_str(), stdout);
+  }
+  fmt::print(stderr, "coracle: {}\n", error.message);
+  exit_code_ = error.code == Code::kInvalidArgument ? kExitUsage : kExitFailed;
+}
+
+int ParseAndRun(CLI::App& app, Console& console, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? kExitSuccess : kExitUsage;
+  }
+  return console.exit_code();
+}
+
+ProgressLine::ProgressLine(std::string_view what)
+    : what_(what), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+ProgressLine::~ProgressLine() {
+  if (terminal_ && shown_percent_ >= 0) fmt::print(stderr, "\r\033[K");
+}
+
+void ProgressLine::Update(uint64_t done, uint64_t total) {
+  if (!terminal_ || total == 0) return;
+  const int percent = static_cast<int>(done * 100 / total);
+  if (percent == shown_percent_) return;
+  shown_percent_ = percent;
+  fmt::print(stderr, "\r{} {:3}% of {}\033[K", what_, percent, FormatBytes(total));
+}
+
+Result<uint64_t> ParseBudget(std::string_view text) {
+  if (text == "unlimited") return UINT64_MAX;
+  Result<uint64_t> bytes = ParseBytes(text);
+  if (!bytes.ok()) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format("--memory: '{}' is not a size; write for example 8MiB, or unlimited", text)};
+  }
+  return bytes;
+}
+
+std::string FormatBudget(uint64_t bytes) {
+  return bytes == UINT64_MAX ? "unlimited" : FormatBytes(bytes);
+}
+
+}  // namespace coracle::cmd

@@ -1,0 +1,105 @@
+#include "cmd/support/describe.h"
+
+#include <fmt/format.h>
+
+#include "base/checked.h"
+#include "base/units.h"
+#include "kernels/kernel.h"
+
+namespace coracle::cmd {
+namespace {
+
+uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
+  return graph.shape(tensor).Elements() * DTypeBytes(graph.tensor(tensor).dtype);
+}
+
+uint32_t Bands(const graph::Graph& graph, const plan::Step& step) {
+  if (step.form == plan::Form::kLayer) return 1;
+  const graph::RowShape rows = graph::RowsOf(graph.shape(graph.node(step.node).output));
+  return static_cast<uint32_t>(CeilDiv(rows.AllRows(), step.band_rows));
+}
+
+}  // namespace
+
+std::string LayerTable(const graph::Graph& graph) {
+  std::string table = fmt::format("{:>4}  {:<14} {:<34} {:>18} {:>10} {:>10} {:>9}\n", "",
+                                  "operator", "layer", "output", "result", "weights", "MMACs");
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const graph::Node& node = graph.nodes[i];
+    table += fmt::format("{:>4}  {:<14} {:<34.34} {:>18} {:>10} {:>10} {:>9.2f}\n", i,
+                         graph::OpName(node.kind()), node.name, graph.shape(node.output).ToString(),
+                         FormatBytes(TensorBytes(graph, node.output)),
+                         node.weights.chunks.empty() ? "-" : FormatBytes(node.weights.TotalBytes()),
+                         static_cast<double>(kernels::MultiplyAdds(graph, node)) / 1e6);
+  }
+  return table;
+}
+
+Json LayersJson(const graph::Graph& graph) {
+  Json layers = Json::array();
+  for (const graph::Node& node : graph.nodes) {
+    layers.push_back(
+        {{"name", node.name},
+         {"op", graph::OpName(node.kind())},
+         {"output_shape", std::vector<uint32_t>(graph.shape(node.output).dims().begin(),
+                                                graph.shape(node.output).dims().end())},
+         {"activation_bytes", TensorBytes(graph, node.output)},
+         {"weight_bytes", node.weights.TotalBytes()},
+         {"multiply_adds", kernels::MultiplyAdds(graph, node)}});
+  }
+  return layers;
+}
+
+std::string StepTable(const graph::Graph& graph, const plan::Plan& plan) {
+  std::string table = fmt::format("{:>4}  {:<34} {:<6} {:>5} {:<9} {:>7} {:>10} {:>10}\n", "step",
+                                  "layer", "form", "bands", "weights", "workers", "bytes", "ms");
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const plan::Step& step = plan.steps[i];
+    if (step.elided) continue;
+    table += fmt::format("{:>4}  {:<34.34} {:<6} {:>5} {:<9} {:>7} {:>10} {:>10.3f}\n", i,
+                         graph.node(step.node).name, plan::FormName(step.form), Bands(graph, step),
+                         plan::WeightsModeName(step.weights), step.workers,
+                         FormatBytes(step.live_bytes), step.predicted_ms);
+  }
+  return table;
+}
+
+Json StepsJson(const graph::Graph& graph, const plan::Plan& plan) {
+  Json steps = Json::array();
+  for (const plan::Step& step : plan.steps) {
+    if (step.elided) continue;
+    steps.push_back({{"form", plan::FormName(step.form)},
+                     {"layers", Json::array({graph.node(step.node).name})},
+                     {"bands", Bands(graph, step)},
+                     {"weights", plan::WeightsModeName(step.weights)},
+                     {"workers", step.workers},
+                     {"bytes", step.live_bytes},
+                     {"predicted_ms", step.predicted_ms}});
+  }
+  return steps;
+}
+
+Json PortsJson(const std::vector<graph::Port>& ports) {
+  Json json = Json::array();
+  for (const graph::Port& port : ports) {
+    json.push_back(
+        {{"name", port.name},
+         {"shape", std::vector<uint32_t>(port.shape.dims().begin(), port.shape.dims().end())},
+         {"dtype", "float32"}});
+  }
+  return json;
+}
+
+uint64_t WeightBytes(const graph::Graph& graph) {
+  uint64_t sum = 0;
+  for (const graph::Node& node : graph.nodes) sum += node.weights.TotalBytes();
+  return sum;
+}
+
+uint64_t MultiplyAdds(const graph::Graph& graph) {
+  uint64_t sum = 0;
+  for (const graph::Node& node : graph.nodes) sum += kernels::MultiplyAdds(graph, node);
+  return sum;
+}
+
+}  // namespace coracle::cmd

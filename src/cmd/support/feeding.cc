@@ -1,0 +1,119 @@
+#include "cmd/support/feeding.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "vision/image.h"
+#include "vision/npy.h"
+
+namespace coracle::cmd {
+namespace {
+
+constexpr size_t kPieceElements = 4096;
+
+std::string InputNames(const seal::Manifest& manifest) {
+  std::string names;
+  for (const graph::Port& port : manifest.graph.inputs) {
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", port.name, port.shape.ToString());
+  }
+  return names;
+}
+
+/// Splits NAME=FILE for a name that the model has; otherwise all of it is a file for the only
+/// input.
+Result<std::pair<uint32_t, std::string>> SplitArgument(const seal::Manifest& manifest,
+                                                       const std::string& argument) {
+  const std::vector<graph::Port>& ports = manifest.graph.inputs;
+  for (uint32_t i = 0; i < ports.size(); ++i) {
+    const std::string prefix = ports[i].name + "=";
+    if (argument.starts_with(prefix)) return std::pair{i, argument.substr(prefix.size())};
+  }
+  const size_t equals = argument.find('=');
+  const bool looks_named = equals != std::string::npos && argument.find('/') > equals;
+  if (ports.size() != 1 || looks_named) {
+    return Error{Code::kInvalidArgument,
+                 fmt::format("--input {}: the model's inputs are {}; write NAME=FILE", argument,
+                             InputNames(manifest))};
+  }
+  return std::pair{0U, argument};
+}
+
+}  // namespace
+
+Result<Feed> Feed::Parse(const seal::Manifest& manifest,
+                         const std::vector<std::string>& arguments) {
+  Feed feed;
+  TRY_ASSIGN(feed.preprocess_, vision::Preprocess::Parse(manifest.preprocess));
+  for (const std::string& argument : arguments) {
+    TRY_ASSIGN(const auto split, SplitArgument(manifest, argument));
+    const auto& [input, path] = split;
+    const bool twice =
+        std::ranges::any_of(feed.sources_, [&](const Source& s) { return s.input == input; });
+    const graph::Port& port = manifest.graph.inputs[input];
+    if (twice)
+      return Error{Code::kInvalidArgument, fmt::format("--input: '{}' is given twice", port.name)};
+    feed.sources_.push_back({input, path, port.shape, port.name});
+    if (vision::HasImageName(path)) feed.image_path_ = path;
+  }
+  if (feed.sources_.size() != manifest.graph.inputs.size()) {
+    return Error{Code::kInvalidArgument,
+                 fmt::format("{} of {} inputs are given; the model takes {}", feed.sources_.size(),
+                             manifest.graph.inputs.size(), InputNames(manifest))};
+  }
+  return feed;
+}
+
+Result<std::optional<vision::Geometry>> Feed::Fill(runtime::Session& session) const {
+  std::optional<vision::Geometry> geometry;
+  for (const Source& source : sources_) {
+    if (source.path.ends_with(".npy") || source.path.ends_with(".raw")) {
+      TRY(FillFromTensor(source, session));
+    } else {
+      TRY_ASSIGN(geometry, FillFromImage(source, session));
+    }
+  }
+  return geometry;
+}
+
+Result<std::optional<vision::Geometry>> Feed::FillFromImage(const Source& source,
+                                                            runtime::Session& session) const {
+  if (preprocess_.none()) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format(
+            "{}: the model was sealed without --preprocess, so it takes no image; give input '{}' "
+            "({}) as .npy or .raw",
+            source.path, source.name, source.shape.ToString())};
+  }
+  TRY_ASSIGN(const vision::Image image, vision::LoadImage(source.path));
+  TRY_ASSIGN(const vision::Geometry geometry,
+             preprocess_.Fill(image, source.shape.dims(),
+                              [&](uint64_t first, std::span<const float> values) {
+                                session.WriteInput(source.input, first, values);
+                              }));
+  return std::optional(geometry);
+}
+
+Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {
+  TRY_ASSIGN(const vision::NpyReader reader,
+             source.path.ends_with(".raw") ? vision::NpyReader::OpenRaw(source.path, source.shape)
+                                           : vision::NpyReader::Open(source.path));
+  if (!(reader.shape() == source.shape)) {
+    return Error{Code::kInvalidArgument,
+                 fmt::format("{} holds {}, but input '{}' takes {}", source.path,
+                             reader.shape().ToString(), source.name, source.shape.ToString())};
+  }
+  std::array<float, kPieceElements> piece;
+  const uint64_t elements = source.shape.Elements();
+  for (uint64_t first = 0; first < elements; first += kPieceElements) {
+    const std::span<float> values(piece.data(),
+                                  std::min<uint64_t>(kPieceElements, elements - first));
+    TRY(reader.Read(first, values));
+    session.WriteInput(source.input, first, values);
+  }
+  return {};
+}
+
+}  // namespace coracle::cmd

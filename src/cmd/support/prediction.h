@@ -1,0 +1,42 @@
+// Prediction: a sealed model planned for a budget and ready to run, for `run` and `bench`.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "cmd/support/sealed_file.h"
+#include "host/posix/clock.h"
+#include "host/posix/memory.h"
+#include "host/posix/threads.h"
+#include "runtime/session.h"
+
+namespace coracle::cmd {
+
+/// What the process used besides what the session counts itself.
+struct Measured {
+  runtime::RunStats stats;
+  uint64_t heap_peak_bytes = 0;
+  bool heap_known = true;  ///< false under a sanitizer
+  double latency_ms = 0;
+};
+
+class Prediction {
+ public:
+  /// Errors: kOutOfBudget before anything runs, naming needed and available bytes and the layer.
+  static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened, uint64_t budget_bytes,
+                                                  uint32_t threads);
+
+  runtime::Session& session() { return *session_; }
+  /// One run, timed and metered.
+  Result<Measured> Run();
+
+ private:
+  Prediction() = default;
+  host::PosixMemory memory_;
+  host::PosixThreads threads_;
+  host::PosixClock clock_;
+  std::unique_ptr<runtime::Session> session_;
+};
+
+}  // namespace coracle::cmd

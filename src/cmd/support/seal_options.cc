@@ -1,0 +1,91 @@
+#include "cmd/support/seal_options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <string_view>
+
+namespace coracle::cmd {
+namespace {
+
+Result<std::vector<int64_t>> ParseDimensions(std::string_view text) {
+  std::vector<int64_t> dims;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (true) {
+    int64_t dim = 0;
+    const auto parsed = std::from_chars(at, end, dim);
+    if (parsed.ec != std::errc() || dim <= 0) break;
+    dims.push_back(dim);
+    if (parsed.ptr == end) return dims;
+    if (*parsed.ptr != 'x' && *parsed.ptr != ',') break;
+    at = parsed.ptr + 1;
+  }
+  return Error{
+      Code::kInvalidArgument,
+      fmt::format("--shape: '{}' are not dimensions; write for example input=1x3x224x224", text)};
+}
+
+}  // namespace
+
+std::vector<std::string> SealOptions::ToArguments() const {
+  std::vector<std::string> arguments = {"--weights", weights, "--compress", compress};
+  const auto add = [&arguments](const char* option, const std::string& value) {
+    if (value.empty()) return;
+    arguments.emplace_back(option);
+    arguments.push_back(value);
+  };
+  add("--weights-file", weights_file);
+  for (const std::string& shape : shapes) add("--shape", shape);
+  add("--labels", labels);
+  add("--preprocess", preprocess);
+  add("--decode", decode);
+  add("--name", name);
+  add("--model-version", version);
+  for (const uint32_t layer : output_layers) add("--output-layer", std::to_string(layer));
+  if (exact) arguments.emplace_back("--exact");
+  return arguments;
+}
+
+Result<std::map<std::string, std::vector<int64_t>>> SealOptions::ParseShapes() const {
+  std::map<std::string, std::vector<int64_t>> parsed;
+  for (const std::string& shape : shapes) {
+    const size_t equals = shape.rfind('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Error{
+          Code::kInvalidArgument,
+          fmt::format("--shape: '{}' names no input; write for example input=1x3x224x224", shape)};
+    }
+    TRY_ASSIGN(parsed[shape.substr(0, equals)],
+               ParseDimensions(std::string_view(shape).substr(equals + 1)));
+  }
+  return parsed;
+}
+
+void AddSealOptions(CLI::App* verb, SealOptions& options) {
+  verb->add_option("--weights", options.weights, "Weight type: fp32")
+      ->check(CLI::IsMember({"fp32", "int8", "int4", "auto"}))
+      ->capture_default_str();
+  verb->add_option("--compress", options.compress, "Entropy coding of weights: none")
+      ->check(CLI::IsMember({"none", "auto"}))
+      ->capture_default_str();
+  verb->add_option("--weights-file", options.weights_file,
+                   "Darknet: the .weights file of the .cfg");
+  verb->add_option("--shape", options.shapes, "ONNX: fix an input's dimensions, NAME=1x3x224x224")
+      ->allow_extra_args(false);
+  verb->add_option("--labels", options.labels,
+                   "Text file with one label a line, sealed with the model");
+  verb->add_option("--preprocess", options.preprocess,
+                   "How an image becomes the input: imagenet, tf, caffe, darknet, ocr, ocr-det, "
+                   "none or FILE.json");
+  verb->add_option("--decode", options.decode,
+                   "How outputs become an answer: topk, ctc:KEYS, yolo, region, heatmap");
+  verb->add_option("--name", options.name, "The owner's name for the model (default: the file's)");
+  verb->add_option("--model-version", options.version, "The owner's version text");
+  verb->add_option("--output-layer", options.output_layers,
+                   "Darknet: give this layer's result as an output too")
+      ->allow_extra_args(false);
+  verb->add_flag("--exact", options.exact, "Direct sums only (no Winograd)");
+}
+
+}  // namespace coracle::cmd

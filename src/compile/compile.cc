@@ -1,0 +1,82 @@
+#include "compile/compile.h"
+
+#include <fmt/format.h>
+
+#include <string_view>
+#include <utility>
+
+#include "import/darknet/darknet_import.h"
+#include "import/onnx/onnx_import.h"
+#include "kernels/packing.h"
+#include "passes/pipeline.h"
+
+namespace coracle::compile {
+namespace {
+
+bool EndsWith(std::string_view text, std::string_view ending) { return text.ends_with(ending); }
+
+Result<import::ImportedModel> Import(const std::string& path, const CompileOptions& options) {
+  if (EndsWith(path, ".cfg")) {
+    if (options.weights_file.empty()) {
+      return Error{
+          Code::kInvalidArgument,
+          fmt::format("{}: a Darknet model needs its weights: add --weights-file F", path)};
+    }
+    return import::ImportDarknet(path, options.weights_file, {options.extra_output_layers});
+  }
+  if (EndsWith(path, ".onnx")) return import::ImportOnnx(path, {options.shapes});
+  return Error{
+      Code::kUnsupported,
+      fmt::format("{}: not a model that can be read; give a .onnx file, or a .cfg file with "
+                  "--weights-file F",
+                  path)};
+}
+
+/// Gives every node its chunks, numbered in the order of the nodes.
+void CutWeights(graph::Graph& graph) {
+  uint32_t next = 0;
+  for (graph::Node& node : graph.nodes) {
+    node.weights = kernels::CutIntoChunks(graph, node, graph::ChunkIndex{next});
+    next += static_cast<uint32_t>(node.weights.chunks.size());
+  }
+}
+
+}  // namespace
+
+Result<CompiledModel> Compile(const std::string& path, const CompileOptions& options) {
+  TRY_ASSIGN(import::ImportedModel imported, Import(path, options));
+  TRY(passes::RunPasses(imported.graph));
+  TRY_ASSIGN(graph::Graph lowered, passes::LowerToRows(imported.graph));
+  CutWeights(lowered);
+  return CompiledModel{std::move(lowered), std::move(imported.decode_json)};
+}
+
+Status Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
+            const crypto::Key256& owner_key, host::Entropy& entropy, crypto::AeadBackend backend,
+            const Progress& progress) {
+  uint64_t total = 0;
+  for (const graph::Node& node : model.graph.nodes) total += node.weights.TotalBytes();
+  TRY_ASSIGN(const auto writer, seal::SealedWriter::Start(sink, owner_key, entropy, backend));
+  uint64_t done = 0;
+  std::vector<float> plain;
+  for (const graph::Node& node : model.graph.nodes) {
+    for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
+      plain.assign(chunk.bytes / sizeof(float), 0);
+      kernels::PackChunk(model.graph, node, chunk, plain);
+      TRY(writer->AppendChunk(std::as_writable_bytes(std::span(plain))));
+      done += chunk.bytes;
+      if (progress) progress(done, total);
+    }
+  }
+  seal::Manifest manifest;
+  manifest.name = text.name;
+  manifest.version = text.version;
+  manifest.graph = model.graph;
+  for (graph::Node& node : manifest.graph.nodes) node.source = nullptr;
+  manifest.labels = text.labels;
+  manifest.preprocess = text.preprocess;
+  manifest.decode = text.decode;
+  return writer->Finish(std::move(manifest));
+}
+
+}  // namespace coracle::compile

@@ -1,0 +1,52 @@
+// Compiling: a model file becomes a packed graph, and a packed graph becomes a sealed file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "crypto/aead.h"
+#include "graph/graph.h"
+#include "host/outside.h"
+#include "seal/writer.h"
+
+namespace coracle::compile {
+
+struct CompileOptions {
+  std::string weights_file;                            ///< Darknet: the .weights beside the .cfg
+  std::map<std::string, std::vector<int64_t>> shapes;  ///< ONNX: dynamic inputs, by name
+  std::vector<uint32_t> extra_output_layers;           ///< Darknet: layers to give as outputs too
+};
+
+/// A model ready to be sealed: optimised, channels last, weights cut into chunks but not yet
+/// packed.
+struct CompiledModel {
+  graph::Graph graph;
+  std::string decode;  ///< geometry of Darknet's detection heads as JSON; else empty
+};
+
+/// Imports MODEL (.onnx, or .cfg with options.weights_file), optimises and lowers it.
+/// Errors: what the importers and passes refuse, in one line each.
+Result<CompiledModel> Compile(const std::string& path, const CompileOptions& options);
+
+/// What the owner adds to the graph.
+struct OwnerText {
+  std::string name;
+  std::string version;
+  std::vector<std::string> labels;
+  std::string preprocess;
+  std::string decode;
+};
+
+/// Called after each chunk with plain bytes sealed so far and in all.
+using Progress = std::function<void(uint64_t done, uint64_t total)>;
+
+/// Packs and seals chunk by chunk: one chunk's memory beside the model's own. Errors: the sink's.
+Status Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
+            const crypto::Key256& owner_key, host::Entropy& entropy, crypto::AeadBackend backend,
+            const Progress& progress);
+
+}  // namespace coracle::compile

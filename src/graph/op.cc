@@ -1,0 +1,35 @@
+#include "graph/op.h"
+
+#include "base/check.h"
+
+namespace coracle::graph {
+
+std::string_view OpName(OpKind kind) {
+  static constexpr std::array<std::string_view, kOpKindCount> kNames = {
+      "Conv",      "ConvTranspose", "Dense",  "MatMul",  "Pool",         "Reduce", "LayerNorm",
+      "Affine",    "Unary",         "Binary", "Softmax", "Resize",       "Concat", "Slice",
+      "Transpose", "Reshape",       "Pad",    "Reorg",   "DetectionHead"};
+  const auto position = static_cast<size_t>(kind);
+  CORACLE_CHECK(position < kNames.size());
+  return kNames[position];
+}
+
+bool AllowsActivation(OpKind kind) {
+  switch (kind) {
+    case OpKind::kConv:
+    case OpKind::kConvTranspose:
+    case OpKind::kDense:
+    case OpKind::kAffine:
+    case OpKind::kUnary:
+    case OpKind::kBinary:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool AllowsResidual(OpKind kind) {
+  return kind == OpKind::kConv || kind == OpKind::kConvTranspose || kind == OpKind::kDense;
+}
+
+}  // namespace coracle::graph

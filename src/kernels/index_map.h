@@ -1,0 +1,49 @@
+// Which element of which input an element of the output is a copy of, for the operators that only
+// move elements; and how elements of any rank are found through Rows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "graph/graph.h"
+#include "kernels/rows.h"
+
+namespace coracle::kernels {
+
+/// One element's place along each axis.
+using Index = std::array<uint32_t, kMaxRank>;
+
+Index IndexOf(const Shape& shape, uint64_t element);
+uint64_t ElementOf(const Shape& shape, const Index& index);
+
+/// Elements of one pixel: the last dimension (1 for a scalar).
+inline uint32_t ChannelsOf(const Shape& shape) { return shape.rank() == 0 ? 1 : shape.Back(0); }
+
+/// The pixel with this row-major number over all axes but the last.
+inline float* PixelAt(const Rows& rows, uint64_t pixel) {
+  return rows.Pixel(static_cast<uint32_t>(pixel / rows.pixels),
+                    static_cast<uint32_t>(pixel % rows.pixels));
+}
+/// The element with this row-major number.
+inline float* ElementAt(const Rows& rows, uint64_t element) {
+  return PixelAt(rows, element / rows.channels) + element % rows.channels;
+}
+
+/// Where an output element comes from.
+struct ElementSource {
+  uint32_t operand = 0;
+  bool inside = true;  ///< false: Pad's value
+  Index index{};
+};
+
+/// Requires: Concat, Slice, Transpose, Reshape, Pad or Reorg.
+ElementSource SourceOf(const graph::Graph& graph, const graph::Node& node, const Index& out);
+
+/// Pad's source along one axis; negative if it is the pad value.
+int64_t PadSource(graph::PadMode mode, uint32_t before, uint32_t dim, uint32_t out);
+
+/// The operand element that numpy broadcasting gives to output element `out`. Requires: `operand`
+/// broadcasts to `out_shape`.
+uint64_t BroadcastElement(const Shape& out_shape, const Shape& operand, const Index& out);
+
+}  // namespace coracle::kernels

@@ -1,0 +1,217 @@
+#include "kernels/movement.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/index_map.h"
+#include "kernels/reference/reference.h"
+#include "kernels/strided_copy.h"
+
+namespace coracle::kernels {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+
+/// A shape with at least the axes images, rows and channels (Rows then are its axes 0 and 1).
+Shape AtLeastRank3(const Shape& shape) {
+  Shape out;
+  for (uint32_t rank = shape.rank(); rank < 3; ++rank) out.Append(1);
+  for (uint32_t dim : shape.dims()) out.Append(dim);
+  return out;
+}
+
+/// Floats between neighbours along each axis of `shape` (rank 3 or more) inside of a row.
+struct RowStrides {
+  std::array<ptrdiff_t, kMaxRank + 2> axis{};
+};
+
+RowStrides StridesOf(const Shape& shape, const Rows& rows) {
+  RowStrides strides;
+  strides.axis[shape.rank() - 1] = 1;
+  ptrdiff_t stride = rows.pixel_stride;
+  for (uint32_t axis = shape.rank() - 1; axis-- > 2;) {
+    strides.axis[axis] = stride;
+    stride *= shape[axis];
+  }
+  return strides;
+}
+
+/// A box of the input and where it lies in the output: out[at + i] = in[start + i step].
+struct BoxCopy {
+  Shape in, out;  // rank 3 or more
+  std::array<uint32_t, kMaxRank + 2> at{};
+  std::array<uint32_t, kMaxRank + 2> count{};
+  std::array<int64_t, kMaxRank + 2> start{};
+  std::array<int64_t, kMaxRank + 2> step{};
+
+  BoxCopy(const Shape& in_shape, const Shape& out_shape)
+      : in(AtLeastRank3(in_shape)), out(AtLeastRank3(out_shape)) {
+    step.fill(1);
+    for (uint32_t axis = 0; axis < in.rank(); ++axis) count[axis] = std::min(in[axis], out[axis]);
+  }
+  /// Axes that AtLeastRank3 has put in front of the tensor's own.
+  static uint32_t Added(const Shape& original) {
+    return original.rank() < 3 ? 3 - original.rank() : 0;
+  }
+};
+
+/// The part of the box that lies in the output rows.
+void CopyBox(const BoxCopy& box, const Rows& in, const Rows& out, RowRange rows) {
+  const RowStrides in_strides = StridesOf(box.in, in);
+  const RowStrides out_strides = StridesOf(box.out, out);
+  StridedCopy copy;
+  ptrdiff_t in_offset = 0;
+  ptrdiff_t out_offset = 0;
+  for (uint32_t axis = 2; axis < box.in.rank(); ++axis) {
+    const auto step = static_cast<ptrdiff_t>(box.step[axis]);
+    in_offset += static_cast<ptrdiff_t>(box.start[axis]) * in_strides.axis[axis];
+    out_offset += static_cast<ptrdiff_t>(box.at[axis]) * out_strides.axis[axis];
+    copy.AddAxis(box.count[axis], out_strides.axis[axis], step * in_strides.axis[axis]);
+  }
+  for (uint32_t y = rows.begin; y < rows.end; ++y) {
+    const int64_t i0 = int64_t{y / box.out[1]} - box.at[0];
+    const int64_t i1 = int64_t{y % box.out[1]} - box.at[1];
+    if (i0 < 0 || i0 >= box.count[0] || i1 < 0 || i1 >= box.count[1]) continue;
+    const int64_t j0 = box.start[0] + i0 * box.step[0];
+    const int64_t j1 = box.start[1] + i1 * box.step[1];
+    const auto from = static_cast<uint32_t>(j0 * box.in[1] + j1);
+    copy.Run(in.Row(from) + in_offset, out.Row(y) + out_offset);
+  }
+}
+
+void FillRow(const Rows& out, uint32_t y, float value) {
+  for (uint32_t x = 0; x < out.pixels; ++x) std::fill_n(out.Pixel(y, x), out.channels, value);
+}
+
+/// Contiguous elements from element `at` of a row on.
+uint64_t RunLength(const Rows& rows, uint64_t at) {
+  const uint64_t unit = rows.DenseRow() ? uint64_t{rows.pixels} * rows.channels : rows.channels;
+  return unit - at % unit;
+}
+
+}  // namespace
+
+void MoveConcat(const RowArgs& args, RowRange rows) {
+  const Graph& graph = *args.graph;
+  const Node& node = *args.node;
+  const Shape& out = graph.shape(node.output);
+  const uint32_t axis = std::get<graph::Concat>(node.attrs).axis + BoxCopy::Added(out);
+  for (const Image& image : args.images) {
+    uint32_t at = 0;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      BoxCopy box(graph.shape(node.inputs[i]), out);
+      box.at[axis] = at;
+      CopyBox(box, image.inputs[i], image.output, rows);
+      at += box.in[axis];
+    }
+  }
+}
+
+void MoveSlice(const RowArgs& args, RowRange rows) {
+  const Graph& graph = *args.graph;
+  const auto& slice = std::get<graph::Slice>(args.node->attrs);
+  const Shape& out = graph.shape(args.node->output);
+  BoxCopy box(graph.shape(args.node->inputs[0]), out);
+  for (size_t axis = 0; axis < slice.starts.size(); ++axis) {
+    box.start[axis + BoxCopy::Added(out)] = slice.starts[axis];
+    box.step[axis + BoxCopy::Added(out)] = slice.steps[axis];
+  }
+  for (const Image& image : args.images) CopyBox(box, image.inputs[0], image.output, rows);
+}
+
+void MovePad(const RowArgs& args, RowRange rows) {
+  const Graph& graph = *args.graph;
+  const auto& pad = std::get<graph::Pad>(args.node->attrs);
+  if (pad.mode != graph::PadMode::kConstant) return reference::Move(args, rows);
+  const Shape& out = graph.shape(args.node->output);
+  BoxCopy box(graph.shape(args.node->inputs[0]), out);
+  for (size_t axis = 0; axis < pad.before.size(); ++axis) {
+    box.at[axis + BoxCopy::Added(out)] = pad.before[axis];
+  }
+  for (const Image& image : args.images) {
+    for (uint32_t y = rows.begin; y < rows.end; ++y) FillRow(image.output, y, pad.value);
+    CopyBox(box, image.inputs[0], image.output, rows);
+  }
+}
+
+void MoveTranspose(const RowArgs& args, RowRange rows) {
+  const Graph& graph = *args.graph;
+  const auto& perm = std::get<graph::Transpose>(args.node->attrs).perm;
+  const Shape& out_shape = graph.shape(args.node->output);
+  const Shape out = AtLeastRank3(out_shape);
+  const Shape in = AtLeastRank3(graph.shape(args.node->inputs[0]));
+  const uint32_t added = BoxCopy::Added(out_shape);
+  for (const Image& image : args.images) {
+    const Rows& from = image.inputs[0];
+    if (from.ring_rows != 0) {
+      RowArgs one = args;
+      one.images = {&image, 1};
+      reference::Move(one, rows);
+      continue;
+    }
+    RowStrides in_strides = StridesOf(in, from);
+    in_strides.axis[1] = from.row_stride;
+    in_strides.axis[0] = from.row_stride * ptrdiff_t{in[1]};
+    const RowStrides out_strides = StridesOf(out, image.output);
+    // The input's stride along each axis of the output.
+    std::array<ptrdiff_t, kMaxRank + 2> strides{};
+    for (uint32_t axis = 0; axis < out.rank(); ++axis) {
+      strides[axis] = in_strides.axis[axis < added ? axis : perm[axis - added] + added];
+    }
+    StridedCopy copy;
+    for (uint32_t axis = 2; axis < out.rank(); ++axis) {
+      copy.AddAxis(out[axis], out_strides.axis[axis], strides[axis]);
+    }
+    for (uint32_t y = rows.begin; y < rows.end; ++y) {
+      const ptrdiff_t offset =
+          ptrdiff_t{y / out[1]} * strides[0] + ptrdiff_t{y % out[1]} * strides[1];
+      copy.Run(from.base + offset, image.output.Row(y));
+    }
+  }
+}
+
+void MoveReshape(const RowArgs& args, RowRange rows) {
+  for (const Image& image : args.images) {
+    const Rows& in = image.inputs[0];
+    const Rows& out = image.output;
+    const uint64_t row = uint64_t{out.pixels} * out.channels;
+    const uint64_t in_row = uint64_t{in.pixels} * in.channels;
+    const uint64_t end = rows.end * row;
+    for (uint64_t e = rows.begin * row; e < end;) {
+      const uint64_t count =
+          std::min({RunLength(out, e % row), RunLength(in, e % in_row), end - e});
+      std::memcpy(ElementAt(out, e), ElementAt(in, e), count * sizeof(float));
+      e += count;
+    }
+  }
+}
+
+void MoveReorg(const RowArgs& args, RowRange rows) {
+  // 32-bit arithmetic of ReorgSource (index_map.cc): an image has fewer than 2^31 elements.
+  const uint32_t s = std::get<graph::Reorg>(args.node->attrs).stride;
+  for (const Image& image : args.images) {
+    const Rows& in = image.inputs[0];
+    const Rows& out = image.output;
+    const uint32_t width = in.pixels;
+    const uint32_t plane = in.rows * in.pixels;
+    const uint32_t out_plane = out.rows * out.pixels;
+    const uint32_t squeezed = in.channels / (s * s);
+    for (uint32_t y = rows.begin; y < rows.end; ++y) {
+      for (uint32_t x = 0; x < out.pixels; ++x) {
+        float* to = out.Pixel(y, x);
+        for (uint32_t c = 0; c < out.channels; ++c) {
+          const uint32_t flat = c * out_plane + y * out.pixels + x;
+          const uint32_t k = flat / plane;
+          const uint32_t offset = k / squeezed;
+          const uint32_t from_x = flat % width * s + offset % s;
+          const uint32_t from_y = flat % plane / width * s + offset / s;
+          const uint32_t from = from_x + width * s * (from_y + in.rows * s * (k % squeezed));
+          to[c] = in.Pixel(from % plane / width, from % width)[from / plane];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace coracle::kernels

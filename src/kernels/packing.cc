@@ -1,0 +1,263 @@
+#include "kernels/packing.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/checked.h"
+#include "kernels/partition.h"
+
+namespace coracle::kernels {
+namespace {
+
+using graph::ChunkDescriptor;
+using graph::ChunkKind;
+using graph::Graph;
+using graph::Node;
+using graph::WeightLayout;
+
+constexpr uint64_t kFloatBytes = sizeof(float);
+
+uint64_t PanelBytes(const PanelGeometry& panel) {
+  return (uint64_t{panel.k_count} + 1) * panel.width * kFloatBytes;
+}
+
+uint32_t DepthwiseBlocks(const Graph& graph, const Node& node) {
+  return static_cast<uint32_t>(CeilDiv(graph.shape(node.inputs[0]).Back(0), kPanelGranule));
+}
+
+uint64_t DepthwiseBlockBytes(const Node& node) {
+  const graph::Window& window = std::get<graph::Conv>(node.attrs).window;
+  return (uint64_t{window.kernel_h} * window.kernel_w + 1) * kPanelGranule * kFloatBytes;
+}
+
+bool HasPanels(const Node& node) {
+  const graph::OpKind kind = node.kind();
+  return kind == graph::OpKind::kConv || kind == graph::OpKind::kConvTranspose ||
+         kind == graph::OpKind::kDense;
+}
+
+uint64_t TargetBytes(uint64_t total_bytes) {
+  if (total_bytes >= (uint64_t{2} << 20)) return 256 * 1024;
+  if (total_bytes >= (uint64_t{512} << 10)) return 128 * 1024;
+  return 64 * 1024;
+}
+
+/// Appends chunks in order, numbering them.
+class ChunkList {
+ public:
+  explicit ChunkList(graph::ChunkIndex first) : next_(static_cast<uint32_t>(first)) {}
+
+  void Add(ChunkDescriptor chunk) {
+    chunk.index = static_cast<graph::ChunkIndex>(next_++);
+    layout_.chunks.push_back(chunk);
+  }
+  WeightLayout Release() { return std::move(layout_); }
+
+ private:
+  uint32_t next_;
+  WeightLayout layout_;
+};
+
+/// One panel whose K is cut into near-equal runs, at multiples of 8 where the runs are long enough.
+void CutPanel(const PanelGeometry& panel, uint32_t index, uint64_t target, ChunkList& list) {
+  const uint32_t row_bytes = panel.width * static_cast<uint32_t>(kFloatBytes);
+  const uint32_t granule = panel.k_count >= 64 ? 8 : 1;
+  const uint32_t rows_max = static_cast<uint32_t>(target / row_bytes) - 1;  // beside the bias
+  const uint32_t runs = static_cast<uint32_t>(
+      CeilDiv(CeilDiv(panel.k_count, granule), std::max(1U, rows_max / granule)));
+  const uint64_t granules = CeilDiv(panel.k_count, granule);
+  for (uint32_t run = 0; run < runs; ++run) {
+    const auto begin = static_cast<uint32_t>(granules * run / runs * granule);
+    const auto end = static_cast<uint32_t>(
+        std::min<uint64_t>(granules * (run + 1) / runs * granule, panel.k_count));
+    const uint32_t rows = end - begin + (begin == 0 ? 1 : 0);
+    list.Add({.kind = ChunkKind::kPanels,
+              .bytes = rows * row_bytes,
+              .panel_begin = index,
+              .panel_count = 1,
+              .k_begin = begin,
+              .k_count = end - begin});
+  }
+}
+
+void CutPanels(const Graph& graph, const Node& node, ChunkList& list) {
+  const Partition partition = PartitionOf(graph, node);
+  const uint32_t panels = partition.Parts() * partition.PanelsPerPart();
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < panels; ++i) total += PanelBytes(PanelOf(partition, i));
+  const uint64_t target = TargetBytes(total);
+  // A panel that is over by its bias alone stays whole.
+  const uint64_t whole =
+      std::min<uint64_t>(graph::kMaxChunkBytes, target + uint64_t{kPanelChannels} * kFloatBytes);
+  for (uint32_t i = 0; i < panels;) {
+    const PanelGeometry first = PanelOf(partition, i);
+    if (PanelBytes(first) > whole) {
+      CutPanel(first, i++, target, list);
+      continue;
+    }
+    ChunkDescriptor chunk{.kind = ChunkKind::kPanels, .panel_begin = i, .k_count = first.k_count};
+    while (i < panels) {
+      const PanelGeometry panel = PanelOf(partition, i);
+      const uint64_t bytes = chunk.bytes + PanelBytes(panel);
+      const bool fits = chunk.panel_count == 0 || bytes <= target;
+      if (panel.k_count != first.k_count || !fits) break;
+      chunk.bytes = static_cast<uint32_t>(bytes);
+      ++chunk.panel_count;
+      ++i;
+    }
+    list.Add(chunk);
+  }
+}
+
+void CutDepthwise(const Graph& graph, const Node& node, ChunkList& list) {
+  const uint32_t blocks = DepthwiseBlocks(graph, node);
+  const uint64_t block_bytes = DepthwiseBlockBytes(node);
+  const uint64_t per_chunk = std::max<uint64_t>(1, TargetBytes(blocks * block_bytes) / block_bytes);
+  for (uint32_t block = 0; block < blocks;) {
+    const auto count = static_cast<uint32_t>(std::min<uint64_t>(per_chunk, blocks - block));
+    list.Add({.kind = ChunkKind::kDepthwise,
+              .bytes = static_cast<uint32_t>(count * block_bytes),
+              .panel_begin = block,
+              .panel_count = count});
+    block += count;
+  }
+}
+
+void CutConstant(uint64_t block_bytes, ChunkList& list) {
+  const uint64_t total = RoundUp(block_bytes, graph::kChunkAlignment);
+  const uint64_t target = TargetBytes(total);
+  for (uint64_t done = 0; done < total;) {
+    const uint64_t bytes = std::min(target, total - done);
+    list.Add({.kind = ChunkKind::kConstant, .bytes = static_cast<uint32_t>(bytes)});
+    done += bytes;
+  }
+}
+
+Error Wrong(const Node& node, std::string_view what) {
+  return Error{Code::kMalformed, "weights of " + node.name + ": " + std::string(what)};
+}
+
+Status CheckPanels(const Graph& graph, const Node& node, const WeightLayout& layout) {
+  const Partition partition = PartitionOf(graph, node);
+  const uint64_t panels = uint64_t{partition.Parts()} * partition.PanelsPerPart();
+  uint32_t next_panel = 0;
+  uint32_t next_k = 0;
+  for (const ChunkDescriptor& chunk : layout.chunks) {
+    if (chunk.kind != ChunkKind::kPanels) return Wrong(node, "chunk kind");
+    if (chunk.panel_begin != next_panel || chunk.k_begin != next_k || chunk.panel_count == 0 ||
+        chunk.panel_count > panels - next_panel ||
+        chunk.panel_count > graph::kMaxChunkBytes / graph::kChunkAlignment) {
+      return Wrong(node, "chunk order");
+    }
+    const uint32_t whole = PanelOf(partition, next_panel).k_count;
+    const uint64_t k_end = uint64_t{chunk.k_begin} + chunk.k_count;
+    const bool complete = k_end == whole;
+    if (k_end > whole || (chunk.k_count == 0 && whole != 0)) return Wrong(node, "K range");
+    if (chunk.panel_count > 1 && (chunk.k_begin != 0 || !complete)) return Wrong(node, "K range");
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < chunk.panel_count; ++i) {
+      const PanelGeometry panel = PanelOf(partition, next_panel + i);
+      if (panel.k_count != whole) return Wrong(node, "panels of different K in one chunk");
+      bytes += (uint64_t{chunk.k_count} + (chunk.k_begin == 0 ? 1 : 0)) * panel.width * kFloatBytes;
+    }
+    if (bytes != chunk.bytes) return Wrong(node, "chunk bytes");
+    next_panel += complete ? chunk.panel_count : 0;
+    next_k = complete ? 0 : static_cast<uint32_t>(k_end);
+  }
+  if (next_panel != panels) return Wrong(node, "panels missing");
+  return {};
+}
+
+Status CheckDepthwise(const Graph& graph, const Node& node, const WeightLayout& layout) {
+  const uint32_t blocks = DepthwiseBlocks(graph, node);
+  const uint64_t block_bytes = DepthwiseBlockBytes(node);
+  uint32_t next = 0;
+  for (const ChunkDescriptor& chunk : layout.chunks) {
+    if (chunk.kind != ChunkKind::kDepthwise) return Wrong(node, "chunk kind");
+    if (chunk.panel_begin != next || chunk.panel_count == 0 || chunk.panel_count > blocks - next ||
+        chunk.k_begin != 0 || chunk.k_count != 0) {
+      return Wrong(node, "chunk order");
+    }
+    if (chunk.panel_count * block_bytes != chunk.bytes) return Wrong(node, "chunk bytes");
+    next += chunk.panel_count;
+  }
+  if (next != blocks) return Wrong(node, "channel blocks missing");
+  return {};
+}
+
+Status CheckConstant(uint64_t block_bytes, const Node& node, const WeightLayout& layout) {
+  for (const ChunkDescriptor& chunk : layout.chunks) {
+    if (chunk.kind != ChunkKind::kConstant) return Wrong(node, "chunk kind");
+    if (chunk.panel_begin != 0 || chunk.panel_count != 0 || chunk.k_begin != 0 ||
+        chunk.k_count != 0) {
+      return Wrong(node, "chunk order");
+    }
+  }
+  if (layout.TotalBytes() != RoundUp(block_bytes, graph::kChunkAlignment)) {
+    return Wrong(node, "chunk bytes");
+  }
+  return {};
+}
+
+}  // namespace
+
+uint32_t PanelCount(const Graph& graph, const Node& node) {
+  const Partition partition = PartitionOf(graph, node);
+  return partition.Parts() * partition.PanelsPerPart();
+}
+
+PanelGeometry PanelAt(const Graph& graph, const Node& node, uint32_t panel) {
+  return PanelOf(PartitionOf(graph, node), panel);
+}
+
+PartTaps TapsOf(const Graph& graph, const Node& node, const PanelGeometry& panel) {
+  return TapsOfPart(PartitionOf(graph, node), panel.phase_y, panel.phase_x);
+}
+
+uint64_t ConstantBlockBytes(const Graph& graph, const Node& node) {
+  if (node.kind() == graph::OpKind::kAffine || node.kind() == graph::OpKind::kLayerNorm) {
+    return 2 * RoundUp(graph.shape(node.inputs[0]).Back(0), kPanelGranule) * kFloatBytes;
+  }
+  if (const auto* binary = std::get_if<graph::Binary>(&node.attrs)) {
+    if (binary->operands == graph::Operands::kTensors) return 0;
+    return binary->constant_shape.Elements() * kFloatBytes;
+  }
+  return 0;
+}
+
+WeightLayout CutIntoChunks(const Graph& graph, const Node& node, graph::ChunkIndex first_index) {
+  ChunkList list(first_index);
+  if (graph::IsDepthwise(graph, node)) {
+    CutDepthwise(graph, node, list);
+  } else if (HasPanels(node)) {
+    CutPanels(graph, node, list);
+  } else {
+    CutConstant(ConstantBlockBytes(graph, node), list);
+  }
+  return list.Release();
+}
+
+Status CheckLayout(const Graph& graph, const Node& node, const WeightLayout& layout) {
+  for (const ChunkDescriptor& chunk : layout.chunks) {
+    if (chunk.bytes == 0 || chunk.bytes % graph::kChunkAlignment != 0) {
+      return Wrong(node, "chunk bytes");
+    }
+    if (chunk.bytes > graph::kMaxChunkBytes) {
+      return Error{Code::kUnsupported, "weights of " + node.name + ": a chunk past the limit"};
+    }
+  }
+  if (graph::IsDepthwise(graph, node)) return CheckDepthwise(graph, node, layout);
+  if (HasPanels(node)) {
+    const Partition partition = PartitionOf(graph, node);
+    const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
+    const uint64_t parts = uint64_t{partition.groups} * partition.phases_y * partition.phases_x;
+    if (taps * partition.inputs_per_group > UINT32_MAX ||
+        parts * partition.PanelsPerPart() > UINT32_MAX) {
+      return Error{Code::kUnsupported, "weights of " + node.name + ": too large"};
+    }
+    return CheckPanels(graph, node, layout);
+  }
+  return CheckConstant(ConstantBlockBytes(graph, node), node, layout);
+}
+
+}  // namespace coracle::kernels

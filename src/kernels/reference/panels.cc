@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "kernels/packing.h"
+#include "kernels/reference/reference.h"
+#include "kernels/reference/store.h"
+
+namespace coracle::kernels::reference {
+namespace {
+
+using graph::Node;
+
+/// How one axis of an operator turns an output coordinate and a tap's kernel position into an input
+/// coordinate.
+struct Axis {
+  bool transposed = false;
+  int64_t stride = 1, dilation = 1, pad = 0;
+
+  int64_t Input(uint32_t out, uint32_t kernel_position) const {
+    const int64_t offset = int64_t{kernel_position} * dilation;
+    return transposed ? (int64_t{out} + pad - offset) / stride
+                      : int64_t{out} * stride - pad + offset;
+  }
+};
+
+struct Axes {
+  Axis y, x;
+};
+
+Axes AxesOf(const Node& node) {
+  const auto* transpose = std::get_if<graph::ConvTranspose>(&node.attrs);
+  const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+  if (transpose == nullptr && conv == nullptr) return {};
+  const graph::Window& w = transpose != nullptr ? transpose->window : conv->window;
+  return {{transpose != nullptr, w.stride_h, w.dilation_h, w.pad_top},
+          {transpose != nullptr, w.stride_w, w.dilation_w, w.pad_left}};
+}
+
+struct PhaseStep {
+  uint32_t y = 1, x = 1;
+};
+
+PhaseStep PhaseStepOf(const Node& node) {
+  const auto* transpose = std::get_if<graph::ConvTranspose>(&node.attrs);
+  if (transpose == nullptr) return {};
+  return {transpose->window.stride_h, transpose->window.stride_w};
+}
+
+/// One panel's share of a chunk at one output pixel.
+class PanelSum {
+ public:
+  PanelSum(const PanelArgs& args, const PanelGeometry& panel, const float* weights)
+      : args_(args),
+        panel_(panel),
+        taps_(TapsOf(*args.graph, *args.node, panel)),
+        axes_(AxesOf(*args.node)),
+        bias_(weights),
+        rows_(weights + (args.chunk->k_begin == 0 ? panel.width : 0)) {}
+
+  void Compute(const Image& image, uint32_t y, uint32_t x) {
+    const graph::ChunkDescriptor& chunk = *args_.chunk;
+    float* out = image.output.Pixel(y, x) + panel_.channel_begin;
+    std::copy_n(chunk.k_begin == 0 ? bias_ : out, panel_.channel_count, sums_.begin());
+    const float* weights = rows_;
+    for (uint32_t k = chunk.k_begin; k < chunk.k_begin + chunk.k_count; ++k) {
+      const float value = InputAt(image.inputs[0], y, x, k);
+      for (uint32_t n = 0; n < panel_.channel_count; ++n) {
+        sums_[n] = std::fma(value, weights[n], sums_[n]);
+      }
+      weights += panel_.width;
+    }
+    const bool complete = chunk.k_begin + chunk.k_count == panel_.k_count;
+    for (uint32_t n = 0; n < panel_.channel_count; ++n) {
+      out[n] = complete ? Finish(*args_.node, image, y, x, panel_.channel_begin + n, sums_[n])
+                        : sums_[n];
+    }
+  }
+
+ private:
+  float InputAt(const Rows& in, uint32_t y, uint32_t x, uint32_t k) const {
+    const uint32_t tap = k / taps_.inputs;
+    const uint32_t ky = taps_.y.first + tap / taps_.x.count * taps_.y.step;
+    const uint32_t kx = taps_.x.first + tap % taps_.x.count * taps_.x.step;
+    const int64_t iy = axes_.y.Input(y, ky);
+    const int64_t ix = axes_.x.Input(x, kx);
+    if (iy < 0 || iy >= in.rows || ix < 0 || ix >= in.pixels) return 0;
+    const uint32_t channel = panel_.group * taps_.inputs + k % taps_.inputs;
+    return in.Pixel(static_cast<uint32_t>(iy), static_cast<uint32_t>(ix))[channel];
+  }
+
+  const PanelArgs& args_;
+  const PanelGeometry& panel_;
+  PartTaps taps_;
+  Axes axes_;
+  const float* bias_;
+  const float* rows_;
+  std::array<float, kPanelChannels> sums_{};
+};
+
+}  // namespace
+
+void Panels(const PanelArgs& args, RowRange rows) {
+  const PhaseStep step = PhaseStepOf(*args.node);
+  const float* weights = args.weights;
+  for (uint32_t i = 0; i < args.chunk->panel_count; ++i) {
+    const PanelGeometry panel = PanelAt(*args.graph, *args.node, args.chunk->panel_begin + i);
+    PanelSum sum(args, panel, weights);
+    for (const Image& image : args.images) {
+      for (uint32_t y = rows.begin; y < rows.end; ++y) {
+        if (y % step.y != panel.phase_y) continue;
+        for (uint32_t x = panel.phase_x; x < image.output.pixels; x += step.x) {
+          sum.Compute(image, y, x);
+        }
+      }
+    }
+    const uint32_t bias_rows = args.chunk->k_begin == 0 ? 1 : 0;
+    weights += size_t{args.chunk->k_count + bias_rows} * panel.width;
+  }
+}
+
+}  // namespace coracle::kernels::reference

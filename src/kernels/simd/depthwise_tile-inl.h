@@ -1,0 +1,143 @@
+// The register tiles of a depthwise convolution. Included once per Highway target.
+
+#if defined(CORACLE_KERNELS_SIMD_DEPTHWISE_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef CORACLE_KERNELS_SIMD_DEPTHWISE_TILE_INL_H_
+#undef CORACLE_KERNELS_SIMD_DEPTHWISE_TILE_INL_H_
+#else
+#define CORACLE_KERNELS_SIMD_DEPTHWISE_TILE_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "hwy/highway.h"
+#include "kernels/simd/depthwise_tiles.h"
+#include "kernels/simd/panels_finish-inl.h"
+#include "kernels/simd/panels_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace coracle::kernels::HWY_NAMESPACE {
+
+struct DepthwiseCall {
+  const float* const* table = nullptr;  ///< DepthwiseTiles'; indexed by channels of the call
+  uint32_t rows = 0;                    ///< kernel rows (kColumns) or taps (kTaps)
+  const float* weights = nullptr;       ///< of channel 0
+  size_t weight_stride = 0;             ///< floats from tap to tap
+  const float* bias = nullptr;          ///< of channel 0; null: continue from the outputs
+  ptrdiff_t channel = 0;                ///< channel 0 as the outputs count
+  uint32_t table_begin = 0;             ///< channel 0 as the table counts
+  uint32_t channels = 0;
+  TileFinish finish = {};
+};
+
+/// `count` floats, zeros behind; 0 means a whole vector.
+HWY_INLINE FloatVec LoadChannels(const float* from, uint32_t count) {
+  return count == 0 ? hn::LoadU(FloatTag(), from) : LoadSome(from, count);
+}
+
+template <int kPixels>
+HWY_INLINE void BeginSums(const DepthwiseCall& call, uint32_t c, uint32_t count,
+                          FloatVec (&sums)[kPixels][1]) {
+  CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
+    sums[i][0] = call.bias != nullptr
+                     ? hn::LoadU(FloatTag(), call.bias + c)
+                     : LoadChannels(call.finish.outputs[i] + call.channel + c, count);
+  }
+}
+
+/// Sums of one vector of channels. Tables of columns: neighbouring pixels share their inputs.
+template <int kKernel, int kStride>
+struct ColumnSums {
+  template <int kPixels>
+  static HWY_INLINE void Add(const DepthwiseCall& call, uint32_t c, uint32_t count,
+                             FloatVec (&sums)[kPixels][1]) {
+    constexpr int kColumns = (kPixels - 1) * kStride + kKernel;
+    const float* weights = call.weights + c;
+    const float* const* table = call.table;
+    const uint32_t at = call.table_begin + c;
+    for (uint32_t ky = 0; ky < call.rows; ++ky, table += kColumns) {
+      FloatVec taps[kKernel];
+      CORACLE_UNROLL for (int kx = 0; kx < kKernel; ++kx) {
+        taps[kx] = hn::LoadU(FloatTag(), weights);
+        weights += call.weight_stride;
+      }
+      CORACLE_UNROLL for (int x = 0; x < kColumns; ++x) {
+        const FloatVec input = LoadChannels(table[x] + at, count);
+        CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
+          const int kx = x - i * kStride;
+          if (kx < 0 || kx >= kKernel) continue;
+          sums[i][0] = FusedMulAdd(input, taps[kx], sums[i][0]);
+        }
+      }
+    }
+  }
+};
+
+/// The same for any window.
+struct TapSums {
+  template <int kPixels>
+  static HWY_INLINE void Add(const DepthwiseCall& call, uint32_t c, uint32_t count,
+                             FloatVec (&sums)[kPixels][1]) {
+    const float* weights = call.weights + c;
+    const float* const* table = call.table;
+    const uint32_t at = call.table_begin + c;
+    for (uint32_t tap = 0; tap < call.rows; ++tap, table += kPixels) {
+      const FloatVec weight = hn::LoadU(FloatTag(), weights);
+      weights += call.weight_stride;
+      CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
+        sums[i][0] = FusedMulAdd(LoadChannels(table[i] + at, count), weight, sums[i][0]);
+      }
+    }
+  }
+};
+
+template <class Sums, int kPixels>
+HWY_NOINLINE void RunDepthwise(const DepthwiseCall& call) {
+  TileFinish finish = call.finish;
+  finish.last_count = 0;
+  uint32_t c = 0;
+  for (; c + kTileLanes <= call.channels; c += kTileLanes) {
+    FloatVec sums[kPixels][1];
+    BeginSums<kPixels>(call, c, 0, sums);
+    Sums::template Add<kPixels>(call, c, 0, sums);
+    FinishTile<kPixels, 1>(finish, call.channel + c, sums);
+  }
+  if (c == call.channels) return;
+  finish.last_count = call.channels - c;
+  FloatVec sums[kPixels][1];
+  BeginSums<kPixels>(call, c, finish.last_count, sums);
+  Sums::template Add<kPixels>(call, c, finish.last_count, sums);
+  FinishTile<kPixels, 1>(finish, call.channel + c, sums);
+}
+
+using DepthwiseFunction = void (*)(const DepthwiseCall&);
+/// By number of pixels, less one.
+using DepthwiseFunctions = const DepthwiseFunction*;
+
+template <class Sums>
+DepthwiseFunctions FunctionsOf() {
+  static constexpr DepthwiseFunction kFunctions[kDepthwisePixelsMax] = {
+      &RunDepthwise<Sums, 1>, &RunDepthwise<Sums, 2>, &RunDepthwise<Sums, 3>,
+      &RunDepthwise<Sums, 4>};
+  return kFunctions;
+}
+
+/// The functions for tables of columns; null if the window has none.
+inline DepthwiseFunctions ColumnFunctionsFor(const graph::Window& w) {
+  if (w.dilation_w != 1 || w.stride_w > 2) return nullptr;
+  const uint32_t columns = (kDepthwisePixelsMax - 1) * w.stride_w + w.kernel_w;
+  if (w.kernel_h * columns > kDepthwisePointersMax) return nullptr;
+  if (w.kernel_w == 3) {
+    return w.stride_w == 1 ? FunctionsOf<ColumnSums<3, 1>>() : FunctionsOf<ColumnSums<3, 2>>();
+  }
+  if (w.kernel_w == 5) {
+    return w.stride_w == 1 ? FunctionsOf<ColumnSums<5, 1>>() : FunctionsOf<ColumnSums<5, 2>>();
+  }
+  return nullptr;
+}
+
+}  // namespace coracle::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,48 @@
+// What the register tiles (panels_tile-inl.h, depthwise_tile-inl.h) are called with.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "graph/graph.h"
+
+#if defined(__clang__)
+#define CORACLE_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define CORACLE_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace coracle::kernels {
+
+/// What a tile can do to its sums before it stores them; everything else goes through a stage.
+enum class RegisterFinish : uint8_t {
+  kStore,
+  kClamp,  ///< Relu and Clip
+  kLeakyRelu,
+  kHardSwish,
+};
+
+/// Where a tile's sums go and what they pass through.
+struct TileFinish {
+  float* const* outputs = nullptr;          ///< by pixel, channel 0
+  const float* const* residuals = nullptr;  ///< by pixel, channel 0; null: none
+  graph::Residual residual = graph::Residual::kNone;
+  RegisterFinish function = RegisterFinish::kStore;
+  float a = 0, b = 0;
+  uint32_t last_count = 0;  ///< floats of each row's last vector; 0: all
+};
+
+struct TileCall {
+  const float* const* table = nullptr;  ///< segment s of pixel i at [s * pixels + i]
+  const uint32_t* lengths = nullptr;
+  uint32_t segment_count = 0;
+  const float* weights = nullptr;
+  size_t weight_stride = 0;        ///< floats from K row to K row
+  const float* bias = nullptr;     ///< null: continue from the outputs
+  ptrdiff_t channel = 0;           ///< of the tile's first column
+  const char* prefetch = nullptr;  ///< one prefetch per two K rows
+  ptrdiff_t prefetch_step = 0;
+  TileFinish finish = {};
+};
+
+}  // namespace coracle::kernels

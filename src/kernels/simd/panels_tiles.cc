@@ -1,0 +1,192 @@
+#include "kernels/simd/panels_tiles.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace coracle::kernels {
+namespace {
+
+/// What taps outside of the image read.
+alignas(64) constexpr float kZeroPixel[kZeroPixelFloats] = {};
+
+bool AllInside(const PartAxis& axis, RowRange positions, uint32_t extent) {
+  const RowRange inside = axis.Inside(positions.end, extent);
+  return inside.begin <= positions.begin && inside.end >= positions.end;
+}
+
+}  // namespace
+
+TileBlocks::TileBlocks(const TileRequest& request) : request_(request) {
+  const Rows& in = request.images[0].inputs[0];
+  const Rows& out = request.images[0].output;
+  const PanelPart& part = request.part;
+  row_positions_ = part.y.Positions(request.rows.begin, request.rows.end);
+  row_pixels_ = part.x.Positions(0, out.pixels).end;
+  inside_x_ = part.x.Inside(row_pixels_, in.pixels);
+  const bool rows_inside = AllInside(part.y, row_positions_, in.rows);
+  const bool all_inside = rows_inside && inside_x_.count() == row_pixels_;
+
+  const uint32_t run = part.x.taps * part.inputs;
+  contiguous_ = part.x.tap_step == 1 && in.pixel_stride == static_cast<ptrdiff_t>(part.inputs);
+  patches_ = part.inputs < kPatchInputsMax && part.y.taps * part.x.taps > 1;
+  use_runs_ =
+      patches_ || (contiguous_ && part.x.taps > 1 && (rows_inside || run <= kZeroPixelFloats));
+  uint32_t k_end = request.k_end;
+  if (patches_) k_end = std::min(k_end, request.k_begin + kPatchFloatsMax);
+  taps_.Build(part, patches_ ? SegmentKind::kRuns : SegmentKind::kTaps,
+              all_inside ? UINT32_MAX : kZeroPixelFloats, in.pixel_stride, request.k_begin, k_end);
+  if (use_runs_ && !patches_) {
+    runs_.Build(part, SegmentKind::kRuns, UINT32_MAX, in.pixel_stride, request.k_begin,
+                taps_.k_end);
+  }
+  const uint32_t most = std::max(1U, kTablePointers / std::max(1U, taps_.count));
+  const uint32_t tile_pixels = std::min(request.tile_pixels, most);
+  const uint64_t pixels = uint64_t{row_pixels_} * row_positions_.count() * request.images.size();
+  tiles_left_ = (pixels + tile_pixels - 1) / tile_pixels;
+  if (tiles_left_ == 0) return;
+  small_tile_ = static_cast<uint32_t>(pixels / tiles_left_);
+  large_tiles_left_ = pixels % tiles_left_;
+  row_ = row_positions_.begin;
+  EnterRow();
+}
+
+/// Looks up where the input rows of the current row of positions are.
+void TileBlocks::EnterRow() {
+  const Image& image = request_.images[image_];
+  input_ = &image.inputs[0];
+  const PartAxis& y = request_.part.y;
+  const uint32_t out_y = y.out_first + row_ * y.out_step;
+  output_row_ = image.output.Row(out_y);
+  if (request_.has_residual) residual_row_ = image.inputs.back().Row(out_y);
+  const int64_t in_y = int64_t{row_} * y.in_step;
+  const auto find = [&](const SegmentList& list, const float** rows) {
+    for (uint32_t s = 0; s < list.count; ++s) {
+      const int64_t tap_y = in_y + y.Tap(list.segments[s].tap_y);
+      const bool inside = tap_y >= 0 && tap_y < int64_t{input_->rows};
+      rows[s] = inside ? input_->Row(static_cast<uint32_t>(tap_y)) : nullptr;
+    }
+  };
+  find(taps_, tap_rows_.data());
+  if (use_runs_ && !patches_) find(runs_, run_rows_.data());
+}
+
+std::span<const Tile> TileBlocks::Next() {
+  pixels_used_ = table_used_ = tiles_used_ = 0;
+  patch_used_ = 0;
+  const size_t patch_floats = request_.workspace.size() / sizeof(float);
+  while (tiles_left_ > 0) {
+    const uint32_t pixels = small_tile_ + (large_tiles_left_ > 0 ? 1 : 0);
+    const uint32_t pointers = pixels * taps_.count;
+    const size_t patch = patches_ ? size_t{pixels} * (taps_.k_end - request_.k_begin) : 0;
+    const bool fits = pixels_used_ + pixels <= kBlockPixels &&
+                      table_used_ + pointers <= kTablePointers &&
+                      patch_used_ + patch <= patch_floats;
+    if (tiles_used_ > 0 && (!fits || pixels_used_ + pixels > request_.block_pixels)) break;
+    CORACLE_CHECK(fits);
+    if (large_tiles_left_ > 0) --large_tiles_left_;
+    --tiles_left_;
+    AddTile(pixels);
+  }
+  return {tiles_.data(), tiles_used_};
+}
+
+/// True if no tap of the next `pixels` pixels is left or right of the image.
+bool TileBlocks::TileInside(uint32_t pixels) const {
+  if (x_ + pixels <= row_pixels_) return x_ >= inside_x_.begin && x_ + pixels <= inside_x_.end;
+  return inside_x_.count() == row_pixels_;
+}
+
+void TileBlocks::AddTile(uint32_t pixels) {
+  const bool runs = use_runs_ && !patches_ && TileInside(pixels);
+  const SegmentList& list = runs ? runs_ : taps_;
+  tiles_[tiles_used_++] = {.table = &table_[table_used_],
+                           .segments = &list,
+                           .outputs = &outputs_[pixels_used_],
+                           .residuals = request_.has_residual ? &residuals_[pixels_used_] : nullptr,
+                           .pixels = pixels};
+  for (uint32_t i = 0; i < pixels; ++i) {
+    if (x_ == row_pixels_) {
+      x_ = 0;
+      if (++row_ == row_positions_.end) {
+        row_ = row_positions_.begin;
+        ++image_;
+      }
+      EnterRow();
+    }
+    const Rows& out = request_.images[image_].output;
+    const uint32_t out_x = request_.part.x.out_first + x_ * request_.part.x.out_step;
+    outputs_[pixels_used_] = output_row_ + static_cast<ptrdiff_t>(out_x) * out.pixel_stride;
+    if (request_.has_residual) {
+      const Rows& residual = request_.images[image_].inputs.back();
+      residuals_[pixels_used_] =
+          residual_row_ + static_cast<ptrdiff_t>(out_x) * residual.pixel_stride;
+    }
+    ++pixels_used_;
+    const float** column = &table_[table_used_ + i];
+    if (runs || patches_) {
+      FillRuns(list, column, pixels);
+    } else {
+      FillColumn(list, column, pixels);
+    }
+    ++x_;
+  }
+  table_used_ += pixels * list.count;
+}
+
+/// The current pixel's segments, each within one tap.
+void TileBlocks::FillColumn(const SegmentList& list, const float** column, uint32_t pixels) {
+  const int64_t in_x = int64_t{x_} * request_.part.x.in_step;
+  const ptrdiff_t pixel = in_x * input_->pixel_stride;
+  const int64_t extent = input_->pixels;
+  for (uint32_t s = 0; s < list.count; ++s) {
+    const SegmentList::Segment& segment = list.segments[s];
+    const int64_t tap_x = in_x + segment.tap_x;
+    const bool inside = tap_rows_[s] != nullptr && tap_x >= 0 && tap_x < extent;
+    column[size_t{s} * pixels] = inside ? tap_rows_[s] + (pixel + segment.offset) : kZeroPixel;
+  }
+}
+
+/// The current pixel's segments, each a run over its kernel row: in place or as a patch.
+void TileBlocks::FillRuns(const SegmentList& list, const float** column, uint32_t pixels) {
+  const float* const* rows = patches_ ? tap_rows_.data() : run_rows_.data();
+  const ptrdiff_t pixel =
+      static_cast<ptrdiff_t>(x_) * request_.part.x.in_step * input_->pixel_stride;
+  const bool direct = contiguous_ && x_ >= inside_x_.begin && x_ < inside_x_.end;
+  for (uint32_t s = 0; s < list.count; ++s) {
+    const float*& out = column[size_t{s} * pixels];
+    if (rows[s] == nullptr) {
+      out = kZeroPixel;
+    } else if (direct) {
+      out = rows[s] + (pixel + list.segments[s].offset);
+    } else {
+      out = Patch(list, s);
+    }
+  }
+}
+
+/// A copy of the current pixel's segment, zero where it lies outside of the image.
+const float* TileBlocks::Patch(const SegmentList& list, uint32_t segment) {
+  const PanelPart& part = request_.part;
+  float* const patch = reinterpret_cast<float*>(request_.workspace.data()) + patch_used_;
+  const uint32_t length = list.lengths[segment];
+  patch_used_ += length;
+  const int64_t in_x = int64_t{x_} * part.x.in_step;
+  const uint32_t begin = list.segments[segment].run_begin;
+  for (uint32_t done = 0; done < length;) {
+    const uint32_t channel = (begin + done) % part.inputs;
+    const uint32_t count = std::min(part.inputs - channel, length - done);
+    const int64_t tap_x = in_x + part.x.Tap((begin + done) / part.inputs);
+    if (tap_x >= 0 && tap_x < int64_t{input_->pixels}) {
+      const float* from = tap_rows_[segment] + tap_x * input_->pixel_stride + part.input_begin;
+      std::memcpy(patch + done, from + channel, count * sizeof(float));
+    } else {
+      std::memset(patch + done, 0, count * sizeof(float));
+    }
+    done += count;
+  }
+  return patch;
+}
+
+}  // namespace coracle::kernels

@@ -1,0 +1,181 @@
+#include "plan/plan.h"
+
+#include <chrono>
+#include <cstdio>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "plan/test_networks.h"
+#include "plan/validate.h"
+
+namespace coracle::plan {
+namespace {
+
+constexpr uint64_t kMiB = 1024 * 1024;
+
+double Mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / static_cast<double>(kMiB); }
+
+/// Plans, prints and validates.
+Plan PlanOrFail(const graph::Graph& graph, const PlanRequest& request) {
+  Result<Plan> plan = MakePlan(graph, request);
+  if (!plan.ok()) {
+    ADD_FAILURE() << plan.error().message;
+    return {};
+  }
+  const Status status = Validate(graph, *plan);
+  EXPECT_TRUE(status.ok()) << status.error().message;
+  EXPECT_LE(plan->pool_bytes, request.budget_bytes);
+  EXPECT_LE(plan->live_load_bound_bytes, plan->pool_bytes);
+  return *std::move(plan);
+}
+
+struct Extremes {
+  Plan layers, smallest;
+};
+
+Extremes PlanExtremes(const char* name, const graph::Graph& graph) {
+  const auto start = std::chrono::steady_clock::now();
+  const LeastBudget least = FindLeastBudget(graph);
+  const auto middle = std::chrono::steady_clock::now();
+  Extremes extremes{PlanOrFail(graph, {}), PlanOrFail(graph, {least.bytes, 1, {}})};
+  const auto end = std::chrono::steady_clock::now();
+  const auto ms = [](auto duration) {
+    return std::chrono::duration<double, std::milli>(duration).count();
+  };
+  uint32_t bands = 0;
+  for (const Step& step : extremes.smallest.steps) bands += step.form == Form::kBand ? 1 : 0;
+  std::printf(
+      "%s: %zu steps; layers %.2f MiB (bound %.2f) %.2f ms; least %.2f MiB (bound %.2f, %u band "
+      "steps, %s) %.2f ms; unplanned %.1f MiB; least found in %.1f ms, 2 plans in %.1f ms\n",
+      name, graph.nodes.size(), Mebibytes(extremes.layers.pool_bytes),
+      Mebibytes(extremes.layers.live_load_bound_bytes), extremes.layers.predicted_ms,
+      Mebibytes(extremes.smallest.pool_bytes), Mebibytes(extremes.smallest.live_load_bound_bytes),
+      bands, graph.node(least.node).name.c_str(), extremes.smallest.predicted_ms,
+      Mebibytes(UnplannedBytes(graph)), ms(middle - start), ms(end - middle));
+  return extremes;
+}
+
+TEST(PlanNetworks, Vgg16) {
+  const Extremes plans = PlanExtremes("VGG-16", MakeVgg16());
+  EXPECT_LE(plans.layers.pool_bytes, 32 * kMiB);
+  EXPECT_LE(plans.smallest.pool_bytes, 14 * kMiB);
+}
+
+TEST(PlanNetworks, ResNet50) {
+  const Extremes plans = PlanExtremes("ResNet-50", MakeResNet50());
+  EXPECT_LE(plans.layers.pool_bytes, 12 * kMiB);
+}
+
+TEST(PlanNetworks, MobileNetV2) {
+  const Extremes plans = PlanExtremes("MobileNetV2", MakeMobileNetV2());
+  EXPECT_LE(plans.layers.pool_bytes, 6 * kMiB);
+}
+
+TEST(PlanNetworks, DenseNet121ElidesItsConcats) {
+  const graph::Graph graph = MakeDenseNet121();
+  const Extremes plans = PlanExtremes("DenseNet-121", graph);
+  for (const Step& step : plans.layers.steps) {
+    const bool concat = graph.node(step.node).kind() == graph::OpKind::kConcat;
+    EXPECT_TRUE(step.elided || !concat);
+  }
+}
+
+TEST(PlanNetworks, UNet) { PlanExtremes("U-Net", MakeUNet(128)); }
+
+TEST(PlanNetworks, LargeGraphs) {
+  PlanExtremes("500 steps", MakeChain(500, 16));
+  PlanExtremes("20000 steps", MakeChain(19'000, 8));
+}
+
+TEST(MakePlan, LeastBudgetIsExact) {
+  for (uint32_t seed = 0; seed < 80; ++seed) {
+    SCOPED_TRACE(seed);
+    const graph::Graph graph = MakeRandomNetwork(seed);
+    const LeastBudget least = FindLeastBudget(graph);
+    for (const PlanRequest& request :
+         {PlanRequest{least.bytes, 1, {}}, PlanRequest{least.bytes, 4, {1, 1, 1}}}) {
+      EXPECT_TRUE(MakePlan(graph, request).ok());
+      PlanRequest less = request;
+      less.budget_bytes = least.bytes - 1;
+      const Result<Plan> refused = MakePlan(graph, less);
+      ASSERT_FALSE(refused.ok());
+      EXPECT_EQ(refused.error().code, Code::kOutOfBudget);
+    }
+  }
+}
+
+TEST(MakePlan, RefusalSaysWhatIsNeededAndWhere) {
+  const Result<Plan> refused = MakePlan(MakeVgg16(), {8 * kMiB, 1, {}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "needs 12.4 MiB (layer n1), has 8 MiB");
+}
+
+TEST(MakePlan, LargerBudgetIsNeverSlower) {
+  std::vector<graph::Graph> graphs{MakeUNet(64), MakeMobileNetV2()};
+  for (uint32_t seed = 0; seed < 12; ++seed) graphs.push_back(MakeRandomNetwork(seed));
+  for (const graph::Graph& graph : graphs) {
+    const uint64_t least = FindLeastBudget(graph).bytes;
+    for (uint32_t threads : {1U, 4U}) {
+      double before = 1e300;
+      for (uint64_t budget = least; budget < 3 * least; budget += least / 16 + 1) {
+        const Result<Plan> plan = MakePlan(graph, {budget, threads, {50, 1, 1}});
+        ASSERT_TRUE(plan.ok());
+        EXPECT_LE(plan->pool_bytes, budget);
+        EXPECT_LE(plan->predicted_ms, before);
+        before = plan->predicted_ms;
+      }
+    }
+  }
+}
+
+bool SamePlan(const Plan& a, const Plan& b) {
+  bool same = a.pool_bytes == b.pool_bytes && a.placements == b.placements &&
+              a.steps.size() == b.steps.size() && a.predicted_ms == b.predicted_ms;
+  for (size_t i = 0; same && i < a.steps.size(); ++i) {
+    const Step& x = a.steps[i];
+    const Step& y = b.steps[i];
+    same = x.node == y.node && x.form == y.form && x.elided == y.elided &&
+           x.band_rows == y.band_rows && x.direction == y.direction && x.weights == y.weights &&
+           x.split == y.split && x.workers == y.workers && x.slots == y.slots && x.held == y.held &&
+           x.workspaces == y.workspaces;
+  }
+  return same;
+}
+
+TEST(MakePlan, IsDeterministic) {
+  for (uint32_t seed = 0; seed < 10; ++seed) {
+    const graph::Graph graph = MakeRandomNetwork(seed);
+    const PlanRequest request{FindLeastBudget(graph).bytes * 5 / 4, 2, {}};
+    const Result<Plan> first = MakePlan(graph, request);
+    const Result<Plan> second = MakePlan(graph, request);
+    ASSERT_TRUE(first.ok() && second.ok());
+    EXPECT_TRUE(SamePlan(*first, *second));
+  }
+}
+
+TEST(MakePlan, UsesSeveralWorkersWhereTheyHelp) {
+  const graph::Graph graph = MakeResNet50();
+  const Plan one = PlanOrFail(graph, {});
+  const Plan two = PlanOrFail(graph, {kUnlimited, 2, {}});
+  EXPECT_EQ(one.threads, 1U);
+  EXPECT_EQ(two.threads, 2U);
+  EXPECT_LT(two.predicted_ms, one.predicted_ms * 0.6);
+  uint32_t by_rows = 0;
+  uint32_t by_panels = 0;
+  for (const Step& step : two.steps) {
+    by_rows += step.split == Split::kRows ? 1 : 0;
+    by_panels += step.split == Split::kPanels ? 1 : 0;
+  }
+  EXPECT_GT(by_rows, 10U);
+  EXPECT_GT(by_panels, 10U);
+}
+
+TEST(MakePlan, ThreadsOutOfRangeAreRefused) {
+  const graph::Graph graph = MakeChain(3, 8);
+  EXPECT_EQ(MakePlan(graph, {kUnlimited, 0, {}}).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(MakePlan(graph, {kUnlimited, kMaxThreads + 1, {}}).error().code,
+            Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace coracle::plan

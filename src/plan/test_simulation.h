@@ -1,0 +1,15 @@
+// An oracle for the validator's tests: runs a plan on a pool in which every float is the number of
+// the value that it holds, in the worst order that the step's form allows.
+#pragma once
+
+#include <string>
+
+#include "graph/graph.h"
+#include "plan/plan.h"
+
+namespace coracle::plan {
+
+/// Empty if every read found the value that it should, else what went wrong first.
+std::string Simulate(const graph::Graph& graph, const Plan& plan);
+
+}  // namespace coracle::plan

@@ -1,0 +1,34 @@
+// Regions: the exact bytes that a tensor or a range covers, for the validator alone (the planner
+// has its own notions, so that one error cannot hide in both).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "graph/graph.h"
+#include "plan/plan.h"
+
+namespace coracle::plan {
+
+/// `count` windows of `width` bytes, `pitch` bytes apart.
+struct Region {
+  uint64_t begin = 0;
+  uint64_t width = 0;
+  uint64_t pitch = 0;
+  uint64_t count = 1;
+
+  uint64_t end() const { return begin + (count - 1) * pitch + width; }
+  bool contiguous() const { return count == 1 || pitch == width; }
+};
+
+/// The bytes of a placed tensor. Nothing unless offset and strides are multiples of a float, pixels
+/// do not overlap, rows follow one another and the end is at most `pool_bytes`.
+std::optional<Region> RegionOf(const Shape& shape, const Placement& placement, uint64_t pool_bytes);
+
+Region RegionOf(const PoolRange& range);
+
+/// True if some byte may be in both. Slices of one pixel grid (equal pitches, other windows) do not
+/// meet. Requires: both ends fit 64 bits.
+bool MayMeet(const Region& a, const Region& b);
+
+}  // namespace coracle::plan
