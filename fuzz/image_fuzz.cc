@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "vision/image.h"
-#include "vision/stb.h"
 
 namespace {
 constexpr uint64_t kPixelsMax = 1 << 18;  // larger ones only cost time
@@ -16,14 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace coracle;
   using namespace coracle::vision;
   const auto bytes = std::as_bytes(std::span(data, size));
-  const auto claimed = StbImageSize([bytes](uint64_t offset, std::span<std::byte> out) {
-    if (offset >= bytes.size()) return size_t{0};
-    const size_t count = std::min<uint64_t>(out.size(), bytes.size() - offset);
-    std::ranges::copy(bytes.subspan(offset, count), out.begin());
-    return count;
-  });
-  if (uint64_t{claimed.width} * claimed.height > kPixelsMax) return 0;
-  const auto image = DecodeImage(bytes, "fuzz");
+  const auto image = DecodeImage(bytes, "fuzz", kPixelsMax);
   if (!image.ok()) return 0;
   CORACLE_CHECK(image->width() > 0 && image->height() > 0);
   const auto png = EncodePng(*image);

@@ -1,6 +1,6 @@
 #include "graph/dump.h"
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 
 namespace coracle::graph {
 namespace {

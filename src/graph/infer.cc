@@ -1,9 +1,10 @@
 #include "graph/infer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
-#include "fmt/format.h"
 #include "graph/infer_rules.h"
 #include "graph/verify.h"
 

@@ -1,7 +1,8 @@
 // Shape rules of the operators that move elements, and of broadcasting.
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "fmt/format.h"
 #include "graph/infer_rules.h"
 #include "graph/verify.h"
 

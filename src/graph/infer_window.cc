@@ -1,8 +1,9 @@
 // Shape rules of the operators over H and W.
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/checked.h"
-#include "fmt/format.h"
 #include "graph/infer_rules.h"
 #include "graph/verify.h"
 

@@ -1,11 +1,12 @@
 #include "graph/verify.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
-#include "fmt/format.h"
 #include "graph/infer.h"
 #include "graph/verify_node.h"
 

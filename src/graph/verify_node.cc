@@ -1,8 +1,9 @@
 #include "graph/verify_node.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
-#include "fmt/format.h"
 #include "graph/verify.h"
 
 namespace coracle::graph {

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "kernels/index_map.h"
 #include "kernels/packing.h"
+#include "kernels/panel_workspace.h"
 #include "kernels/simd/row_kernels.h"
 
 namespace coracle::kernels {
@@ -57,7 +58,7 @@ bool PerImage(const Graph& graph, const Node& node) {
 }
 
 uint64_t WorkspaceBytes(const Graph& graph, const Node& node) {
-  if (node.kind() != OpKind::kMatMul) return 0;
+  if (node.kind() != OpKind::kMatMul) return PanelWorkspaceBytes(graph, node);
   // Columns of B beside each other (whole vectors of up to 16 floats) and rows of K.
   const uint64_t columns = std::min(graph.shape(node.output).Back(0), kMatMulColumnsMax);
   const uint64_t depth = std::min(graph.shape(node.inputs[0]).Back(0), kMatMulDepthMax);
@@ -79,7 +80,7 @@ bool InPlaceAllowed(const Graph& graph, const Node& node, uint32_t operand) {
     case OpKind::kConvTranspose:
     case OpKind::kDense:
       return node.residual != graph::Residual::kNone && operand + 1 == node.inputs.size() &&
-             !node.weights.SplitsK();
+             !node.weights.SplitsK() && !PanelsSplitWindows(graph, node);
     default:
       return false;
   }

@@ -7,7 +7,7 @@
 #include "hwy/targets.h"
 #include "kernels/kernel.h"
 #include "kernels/movement.h"
-#include "kernels/reference/reference.h"
+#include "kernels/simd/depthwise.h"
 #include "kernels/simd/panels.h"
 #include "kernels/simd/row_kernels.h"
 
@@ -18,7 +18,7 @@ KernelSet MakeSimdKernels(int64_t target) {
   using graph::OpKind;
   KernelSet set{.name = hwy::TargetName(target),
                 .panels = SimdPanels(target),
-                .depthwise = reference::Depthwise};
+                .depthwise = SimdDepthwise(target)};
   AddElementwiseKernels(target, set);
   AddNormKernels(target, set);
   AddPoolKernels(target, set);

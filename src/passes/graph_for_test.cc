@@ -1,11 +1,11 @@
 #include "passes/graph_for_test.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "fmt/format.h"
 #include "graph/dump.h"
 #include "graph/infer.h"
 

@@ -122,17 +122,24 @@ std::vector<uint32_t> TransposeBetween(const Layout& from, const Layout& to) {
 
 ReshapeLayouts PlanReshape(const Shape& in, const Layout& current, const Shape& out) {
   const std::vector<Group> groups = GroupAxes(in, out);
+  const Layout long_axes = LongAxes(in, current);
   Layout in_order;
   Layout out_order;
-  for (uint32_t axis : LongAxes(in, current)) {
-    if (std::find(in_order.begin(), in_order.end(), axis) != in_order.end()) continue;
-    // A group's axes become one run, in their logical order, where the first of them lies now.
+  // A group's axes become one run, in their logical order, where the last of them lies now: what is
+  // innermost mostly stays so.
+  Layout seen;
+  for (uint32_t axis : long_axes) {
+    seen.push_back(axis);
     const Group& group = GroupOf(groups, axis);
+    const bool complete = std::all_of(group.in.begin(), group.in.end(), [&](uint32_t member) {
+      return std::find(seen.begin(), seen.end(), member) != seen.end();
+    });
+    if (!complete) continue;
     in_order.insert(in_order.end(), group.in.begin(), group.in.end());
     out_order.insert(out_order.end(), group.out.begin(), group.out.end());
   }
   ReshapeLayouts layouts;
-  const bool stays = in_order == LongAxes(in, current);
+  const bool stays = in_order == long_axes;
   layouts.input = stays ? current : Completed(in, in_order);
   layouts.output = Completed(out, out_order);
   return layouts;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "base/check.h"
 
@@ -17,8 +18,12 @@ using graph::TensorIndex;
 
 constexpr size_t kMaxLinearConstants = size_t{1} << 20;
 
+/// One value where all are the same.
 std::vector<double> Widen(const std::vector<float>& values, double neutral) {
   if (values.empty()) return {neutral};
+  const bool uniform =
+      std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
+  if (uniform) return {static_cast<double>(values[0])};
   return {values.begin(), values.end()};
 }
 

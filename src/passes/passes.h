@@ -29,6 +29,9 @@ size_t FuseHardSigmoid(graph::Graph& graph);
 /// x gate(x) in its spellings: HardSwish, Swish, Mish, Gelu.
 size_t FuseGated(graph::Graph& graph);
 
+/// max(x, 0) + a min(x, 0), as PRelu is imported: max(x, a x), where no a is above 1.
+size_t FusePRelu(graph::Graph& graph);
+
 /// Scales and shifts into the Conv, ConvTranspose, Dense, LayerNorm or Affine before them.
 size_t FoldLinearBack(graph::Graph& graph);
 

@@ -1,11 +1,12 @@
 #include "passes/pipeline.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "fmt/format.h"
 #include "graph/verify.h"
 #include "passes/lowering.h"
 #include "passes/passes.h"
@@ -26,6 +27,7 @@ constexpr std::array kLogicalPasses = {
     Pass{"fuse layer norm", &FuseLayerNorm},
     Pass{"fuse hard sigmoid", &FuseHardSigmoid},
     Pass{"fuse gated", &FuseGated},
+    Pass{"fuse prelu", &FusePRelu},
     Pass{"fold pad", &FoldPad},
     Pass{"fold linear back", &FoldLinearBack},
     Pass{"fold matmul scale", &FoldMatMulScale},

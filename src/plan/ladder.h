@@ -26,10 +26,6 @@ class Ladder {
   Ladder(const graph::Graph& graph, const std::vector<LiveRange>& ranges, StorageMap map,
          const PlanRequest& request);
 
-  size_t RungCount() const { return thresholds_.size(); }
-  /// No plan of this ladder needs less than this (rounded up to kPoolAlignment).
-  uint64_t BoundBytes() const { return thresholds_.back(); }
-
   /// The fastest plan whose pool fits `budget_bytes`, if any that takes less than `ms_limit`.
   std::optional<Plan> Fastest(uint64_t budget_bytes, double ms_limit) const;
 

@@ -10,10 +10,12 @@ namespace coracle::plan {
 namespace {
 
 constexpr uint32_t kNone = UINT32_MAX;
-/// Refinement rounds for graphs of ordinary size, and the size past which only few orders are
-/// tried.
-constexpr uint32_t kRefinements = 24;
+/// Past this only few orders are tried.
 constexpr size_t kManyBuffers = 6000;
+/// The local search places about this many buffers, within these rounds.
+constexpr size_t kRefinedPlacements = 30'000;
+constexpr size_t kRoundsMin = 8;
+constexpr size_t kRoundsMax = 200;
 
 enum class Fit : uint8_t {
   kFirst,  ///< the lowest gap
@@ -88,18 +90,37 @@ class Packer {
     return order;
   }
 
-  /// Squeaky wheel: the buffers that stick out of the best packing go first in the next one.
+  /// Local search from the best order: a buffer that ends at the peak, or any other, is placed
+  /// earlier; what is no worse is kept.
   void Refine(uint64_t bound_bytes) {
     std::vector<uint32_t> order = best_order_;
     std::vector<uint64_t> offsets = best_.offsets;
     uint64_t peak = best_.pool_bytes;
-    for (uint32_t round = 0; round < kRefinements && best_.pool_bytes > bound_bytes; ++round) {
-      std::stable_partition(order.begin(), order.end(),
-                            [&](uint32_t i) { return offsets[i] + buffers_[i].bytes == peak; });
-      Try(order, Fit::kFirst);
+    const size_t rounds = std::clamp(kRefinedPlacements / order.size(), kRoundsMin, kRoundsMax);
+    for (size_t round = 0; round < rounds && best_.pool_bytes > bound_bytes; ++round) {
+      std::vector<uint32_t> next = order;
+      size_t from = Random() % next.size();
+      while (round % 2 == 0 && offsets[next[from]] + buffers_[next[from]].bytes != peak) {
+        from = (from + 1) % next.size();
+      }
+      const size_t to = round % 4 == 0 ? 0 : Random() % (from + 1);
+      std::rotate(next.begin() + static_cast<ptrdiff_t>(to),
+                  next.begin() + static_cast<ptrdiff_t>(from),
+                  next.begin() + static_cast<ptrdiff_t>(from) + 1);
+      Try(next, Fit::kFirst);
+      if (peak_ > peak) continue;
+      order = std::move(next);
       offsets = offsets_;
       peak = peak_;
     }
+  }
+
+  /// xorshift64: the same numbers in every run.
+  uint64_t Random() {
+    random_ ^= random_ << 13U;
+    random_ ^= random_ >> 7U;
+    random_ ^= random_ << 17U;
+    return random_;
   }
 
   void Try(std::vector<uint32_t> order, Fit fit) {
@@ -175,6 +196,7 @@ class Packer {
   std::vector<Forbidden> forbidden_;
   std::vector<uint64_t> offsets_;
   uint64_t peak_ = 0;
+  uint64_t random_ = 0x9E3779B97F4A7C15;
   std::vector<uint32_t> best_order_;
   Packing best_;
 };

@@ -1,11 +1,15 @@
 #include "plan/plan.h"
 
+#include <algorithm>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
+#include "base/check.h"
+#include "base/checked.h"
 #include "base/units.h"
 #include "fmt/format.h"
-#include "kernels/kernel.h"
 #include "plan/ladder.h"
 #include "plan/liveness.h"
 #include "plan/storage.h"
@@ -86,9 +90,7 @@ void PredictAgain(const Graph& graph, const MachineRates& rates, Plan& plan) {
     if (step.elided) continue;
     const Work work = WorkOf(graph, graph.node(step.node));
     const auto bands =
-        step.form == Form::kBand
-            ? static_cast<uint32_t>((work.rows + step.band_rows - 1) / step.band_rows)
-            : 1;
+        step.form == Form::kBand ? static_cast<uint32_t>(CeilDiv(work.rows, step.band_rows)) : 1;
     step.predicted_ms = PredictMs(work, {step.weights, step.split, step.workers, bands}, rates);
     plan.predicted_ms += step.predicted_ms;
   }

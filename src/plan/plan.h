@@ -14,7 +14,9 @@ namespace coracle::plan {
 
 inline constexpr uint64_t kUnlimited = UINT64_MAX;
 inline constexpr uint32_t kMaxThreads = 64;
-/// Alignment of every offset in the pool.
+/// Most bands of one step.
+inline constexpr uint32_t kMaxBands = 1024;
+/// Alignment of every buffer in the pool; a tensor that is a slice of one only has a float's.
 inline constexpr uint64_t kPoolAlignment = 64;
 
 /// How a step computes (design 3-engine.md, Plan).
@@ -27,7 +29,7 @@ std::string_view FormName(Form form);
 enum class WeightsMode : uint8_t {
   kNone = 0,
   kStreamed = 1,  ///< each chunk opened into the slot when it is needed; once per band
-  kHeld = 2,      ///< all chunks opened once, one behind the other, for the step
+  kHeld = 2,      ///< all chunks opened once (shared out to the workers), one behind the other
 };
 std::string_view WeightsModeName(WeightsMode mode);
 
@@ -38,7 +40,9 @@ enum class Split : uint8_t {
   kPanels = 2,  ///< by groups of weight chunks that complete their panels
 };
 
-/// A band form's direction. kDown: rows 0.. first.
+/// A band form's direction. Bands begin at rows 0, band_rows, 2 band_rows, ...; kDown computes them
+/// in this order, kUp the last one first. No worker begins a band before all have ended the one
+/// before it.
 enum class Direction : uint8_t { kDown = 0, kUp = 1 };
 
 /// A range of the pool in bytes. bytes == 0: none.
@@ -61,8 +65,9 @@ struct Placement {
 struct Step {
   graph::NodeIndex node{};
   Form form = Form::kLayer;
-  bool elided = false;     ///< the output already is where it belongs
-  uint32_t band_rows = 0;  ///< kBand: output rows of each band (the last may be smaller)
+  bool elided = false;  ///< the output already is where it belongs: no workers' ranges
+  uint32_t band_rows =
+      0;  ///< kBand: output rows of each band (fewer in the one that ends the image)
   Direction direction = Direction::kDown;
   WeightsMode weights = WeightsMode::kNone;
   Split split = Split::kNone;

@@ -144,8 +144,8 @@ class OptionLister {
       AddWorkers(option, WeightsMode::kNone, rows);
       return;
     }
-    AddWorkers(option, WeightsMode::kHeld, rows);
     if (!MustBeHeld(node_)) AddWorkers(option, WeightsMode::kStreamed, rows);
+    AddWorkers(option, WeightsMode::kHeld, rows);
   }
 
   std::vector<StepOption> Release() {

@@ -13,9 +13,6 @@
 
 namespace coracle::plan {
 
-/// Most bands that a step is cut into.
-inline constexpr uint32_t kMaxBands = 1024;
-
 /// One way to do one step, and what it takes beside the step's live storages.
 struct StepOption {
   Form form = Form::kLayer;

@@ -1,8 +1,5 @@
 #include "plan/test_networks.h"
 
-#include <algorithm>
-#include <random>
-
 #include "base/check.h"
 #include "fmt/format.h"
 #include "graph/infer.h"
@@ -251,77 +248,6 @@ graph::Graph MakeChain(uint32_t nodes, uint32_t side) {
     if (joins) shortcut = x;
   }
   net.Output(x);
-  return net.Finish();
-}
-
-graph::Graph MakeRandomNetwork(uint32_t seed) {
-  std::mt19937 random(seed);
-  const auto below = [&](uint32_t limit) { return static_cast<uint32_t>(random() % limit); };
-  NetworkBuilder net;
-  const uint32_t images = below(4) == 0 ? 2 : 1;
-  std::vector<T> open;  // tensors to go on from
-  const uint32_t inputs = 1 + below(2);
-  for (uint32_t i = 0; i < inputs; ++i) {
-    open.push_back(net.Input({images, 8 + 4 * below(4), 8 + 4 * below(4), 3 + below(14)}));
-  }
-  const uint32_t count = 5 + below(30);
-  for (uint32_t i = 0; i < count; ++i) {
-    const T x =
-        open[open.size() - 1 - below(std::min<uint32_t>(3, static_cast<uint32_t>(open.size())))];
-    const Shape shape = net.ShapeOf(x);
-    const bool spatial = shape.rank() == 4;
-    const uint32_t channels = shape.Back(0);
-    // Another tensor that matches x but in its channels.
-    std::vector<T> mates;
-    std::vector<T> equals;
-    for (T other : open) {
-      Shape same = net.ShapeOf(other);
-      if (other == x || same.rank() != shape.rank()) continue;
-      if (same == shape) equals.push_back(other);
-      same.Set(same.rank() - 1, channels);
-      if (same == shape) mates.push_back(other);
-    }
-    const uint32_t kind = below(16);
-    T out = x;
-    if (!spatial) {
-      out = kind < 8 ? net.Dense(x, 4 + below(40)) : kind < 12 ? net.Relu(x) : net.Affine(x);
-    } else if (kind < 3) {
-      out = net.Conv(x, 4 + 4 * below(12), 1 + 2 * below(2), 1 + below(2));
-    } else if (kind == 3 && channels >= 2) {
-      out = net.Depthwise(x, 3);
-    } else if (kind == 4 && shape[1] >= 4 && shape[2] >= 4) {
-      out = net.Pool(x, 2 + below(2), 2);
-    } else if (kind == 5) {
-      out = net.Relu(x);
-    } else if (kind == 6) {
-      out = net.Affine(x);
-    } else if (kind == 7 && !equals.empty()) {
-      out = net.Add(x, equals[below(static_cast<uint32_t>(equals.size()))]);
-    } else if (kind == 8 && !equals.empty()) {
-      out = net.ConvAdd(x, equals[below(static_cast<uint32_t>(equals.size()))], channels, 3);
-    } else if (kind <= 11 && !mates.empty()) {
-      std::vector<T> parts{x, mates[below(static_cast<uint32_t>(mates.size()))]};
-      if (below(2) == 0) std::swap(parts[0], parts[1]);
-      if (below(3) == 0) parts.push_back(net.Conv(x, 4, 1));
-      out = net.Concat(parts, 3);
-    } else if (kind == 12 && channels >= 4) {
-      const uint32_t begin = below(channels / 2);
-      out = net.Slice(x, 3, begin, 1 + below(channels - begin));
-    } else if (kind == 13 && shape[1] >= 4) {
-      out = below(2) == 0 ? net.Slice(x, 1, 1, shape[1] - 2)
-                          : net.Concat({net.Conv(x, channels, 1), net.Relu(x)}, 1);
-    } else if (kind == 14 && shape[1] <= 16) {
-      out = net.Upsample(x, 2);
-    } else if (kind == 15) {
-      out = below(2) == 0 ? net.Reshape(x, {images, shape[1], shape[2] * channels})
-                          : net.Reshape(x, {images, shape[2], shape[1], channels});
-    } else {
-      out = net.Conv(x, 4 + 4 * below(12), 3);
-    }
-    open.push_back(out);
-  }
-  net.Output(open.back());
-  if (below(2) == 0 && open.size() > 4) net.Output(open[open.size() - 3]);
   return net.Finish();
 }
 

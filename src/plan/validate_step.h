@@ -7,10 +7,14 @@
 #include "base/result.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
+#include "plan/validate_regions.h"
 
 namespace coracle::plan {
 
 Error StepError(const graph::Node& node, std::string_view what);
+
+/// The bytes of a tensor whose placement RegionOf() has accepted.
+Region PlacedRegion(const graph::Graph& graph, const Plan& plan, graph::TensorIndex tensor);
 
 /// Form, weights, split, workers and the sizes of slots, held weights and workspaces. Requires: the
 /// step is not elided; plan.placements has been checked.

@@ -12,8 +12,9 @@
 
 namespace coracle::runtime {
 
-/// 1x3xSxS -> conv 3x3 -> depthwise -> 1x1 with residual -> pool -> conv whose K is split over chunks ->
-/// global average -> dense -> softmax, with seeded weights. Stage::kRows, weights cut, sources attached.
+/// 1x3xSxS -> conv 3x3 -> depthwise -> 1x1 with residual -> pool -> conv whose K is split over
+/// chunks -> global average -> dense -> softmax, with seeded weights. Stage::kRows, weights cut,
+/// sources attached.
 graph::Graph MakeTestGraph(uint32_t size, uint64_t seed);
 
 /// The graph's weights packed and sealed under a key of all zeros.

@@ -64,7 +64,7 @@ Rgb ClassColor(uint32_t index) {
 bool IsDark(Rgb color) { return 3 * color.red + 6 * color.green + color.blue < 1280; }
 
 int ScaleFor(const Image& image) {
-  return std::clamp(static_cast<int>(std::max(image.width(), image.height()) / 400), 1, 8);
+  return std::clamp(static_cast<int>(std::max(image.width(), image.height()) / 320), 1, 8);
 }
 
 int ToPixel(double value, uint32_t side) {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "vision/input_file.h"
+#include "vision/jpeg_tables.h"
 #include "vision/output_file.h"
 #include "vision/stb.h"
 
@@ -26,22 +27,23 @@ Format Sniff(std::span<const std::byte> head) {
   return Format::kUnknown;
 }
 
-Result<Image> Decode(const StbRead& read, uint64_t bytes, std::string_view name) {
+Result<Image> Decode(const StbRead& read, uint64_t bytes, std::string_view name,
+                     uint64_t pixels_max) {
   std::array<std::byte, 16> head{};
   const auto seen = std::span(head).first(std::min<uint64_t>(bytes, head.size()));
   if (read(0, seen) != seen.size() || Sniff(seen) == Format::kUnknown) {
     return Error{Code::kUnsupported, fmt::format("{} is not a JPEG, PNG or BMP image", name)};
   }
+  if (Sniff(seen) == Format::kJpeg) TRY(CheckJpegTables(read, name));
   const StbSize size = StbImageSize(read);
   if (size.width == 0 || size.height == 0) {
     return Error{Code::kMalformed,
                  fmt::format("{} is a damaged image: {}", name,
                              size.problem.empty() ? "it has no pixels" : size.problem)};
   }
-  if (uint64_t{size.width} * size.height > kImagePixelsMax) {
-    return Error{Code::kUnsupported,
-                 fmt::format("{} is {}x{}: more than {} million pixels", name, size.width,
-                             size.height, kImagePixelsMax / 1000000)};
+  if (uint64_t{size.width} * size.height > pixels_max) {
+    return Error{Code::kUnsupported, fmt::format("{} is {}x{}: more than {} million pixels", name,
+                                                 size.width, size.height, pixels_max / 1000000)};
   }
   StbDecoded decoded = StbDecode(read);
   // The decoder fills what is missing of a JPEG or BMP with grey: a cut file is refused instead.
@@ -91,19 +93,19 @@ Result<Image> LoadImage(const std::string& path) {
     if (!status.ok()) failed = std::move(status);
     return failed.ok() ? some.size() : 0;
   };
-  auto image = Decode(read, file.size(), path);
+  auto image = Decode(read, file.size(), path, kImagePixelsMax);
   TRY(std::move(failed));
   return image;
 }
 
-Result<Image> DecodeImage(Bytes bytes, std::string_view name) {
+Result<Image> DecodeImage(Bytes bytes, std::string_view name, uint64_t pixels_max) {
   const StbRead read = [bytes](uint64_t offset, std::span<std::byte> out) -> size_t {
     if (offset >= bytes.size()) return 0;
     const size_t count = std::min<uint64_t>(out.size(), bytes.size() - offset);
     std::ranges::copy(bytes.subspan(offset, count), out.begin());
     return count;
   };
-  return Decode(read, bytes.size(), name);
+  return Decode(read, bytes.size(), name, pixels_max);
 }
 
 Result<std::vector<std::byte>> EncodePng(const Image& image) {

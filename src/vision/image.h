@@ -63,7 +63,8 @@ bool HasImageName(std::string_view path);
 /// more pixels than kImagePixelsMax).
 Result<Image> LoadImage(const std::string& path);
 /// The same of bytes in memory; `name` is for messages.
-Result<Image> DecodeImage(Bytes bytes, std::string_view name);
+Result<Image> DecodeImage(Bytes bytes, std::string_view name,
+                          uint64_t pixels_max = kImagePixelsMax);
 
 /// The image as a PNG file's bytes. Errors: kInternal.
 Result<std::vector<std::byte>> EncodePng(const Image& image);

@@ -7,19 +7,17 @@
 #include <string>
 
 #include "base/result.h"
+#include "host/posix/file_descriptor.h"
 
 namespace coracle::vision {
 
-/// Owns a file descriptor. Operator side: the file may change while it is read; every read is
-/// checked. Threads: const methods may be called from several.
+/// Operator side: the file may change while it is read; every read is checked.
+/// Threads: const methods may be called from several.
 class InputFile {
  public:
   /// Errors: kNotFound; kPermissionDenied; kInvalidArgument (a directory, a device, a pipe, an
-  /// empty file, or more than `bytes_max`).
+  /// empty file, or more than `bytes_max`); kUnavailable.
   static Result<InputFile> Open(const std::string& path, uint64_t bytes_max);
-  InputFile(InputFile&& other) noexcept;
-  InputFile& operator=(InputFile&& other) noexcept;
-  ~InputFile();
 
   const std::string& path() const { return path_; }
   /// The size when it was opened.
@@ -28,11 +26,12 @@ class InputFile {
   Status ReadAt(uint64_t offset, std::span<std::byte> out) const;
 
  private:
-  InputFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
+  InputFile(host::FileDescriptor file, std::string path, uint64_t size)
+      : file_(std::move(file)), path_(std::move(path)), size_(size) {}
 
-  int descriptor_ = -1;
+  host::FileDescriptor file_;
   std::string path_;
-  uint64_t size_ = 0;
+  uint64_t size_;
 };
 
 }  // namespace coracle::vision

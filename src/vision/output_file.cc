@@ -1,22 +1,23 @@
 #include "vision/output_file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "base/check.h"
+#include "host/posix/system_error.h"
 
 namespace coracle::vision {
 namespace {
 
 constexpr size_t kBufferBytes = 16 << 10;
-constexpr int kNameAttempts = 100;
+constexpr mode_t kMode = 0666;  // less the umask
 
 /// A link's target, so that the rename replaces the file and not the link.
 std::string FollowLink(const std::string& path) {
@@ -26,65 +27,31 @@ std::string FollowLink(const std::string& path) {
   return error ? path : target.string();
 }
 
+bool IsDevice(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
 }  // namespace
 
 Result<OutputFile> OutputFile::Create(const std::string& path) {
-  OutputFile file;
-  file.path_ = FollowLink(path);
-  file.buffer_.reserve(kBufferBytes);
-  struct stat status {};
-  const bool exists = stat(file.path_.c_str(), &status) == 0;
-  if (exists && S_ISDIR(status.st_mode)) {
-    return Error{Code::kInvalidArgument, fmt::format("{} is a directory: name a file", path)};
+  if (IsDevice(path)) {
+    host::FileDescriptor device(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!device.open()) return host::SystemError("write", path, errno);
+    return OutputFile(path, nullptr, std::move(device));
   }
-  if (exists && !S_ISREG(status.st_mode)) {
-    file.descriptor_ = open(file.path_.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file.descriptor_ < 0) return file.Failure(errno);
-    return file;
-  }
-  for (int attempt = 0; attempt < kNameAttempts && file.descriptor_ < 0; ++attempt) {
-    file.temporary_ = fmt::format("{}.part-{}-{}", file.path_, getpid(), attempt);
-    file.descriptor_ = open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file.descriptor_ < 0 && errno != EEXIST) break;
-  }
-  if (file.descriptor_ < 0) {
-    const int number = errno;
-    file.temporary_.clear();
-    return file.Failure(number);
-  }
-  return file;
+  TRY_ASSIGN(auto file,
+             host::AtomicFile::Create(FollowLink(path), kMode, host::Overwrite::kReplace));
+  return OutputFile(path, std::move(file), host::FileDescriptor(-1));
 }
 
-OutputFile::OutputFile(OutputFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
-      path_(std::move(other.path_)),
-      temporary_(std::exchange(other.temporary_, {})),
-      buffer_(std::move(other.buffer_)) {}
-
-OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
-  std::swap(descriptor_, other.descriptor_);
-  std::swap(path_, other.path_);
-  std::swap(temporary_, other.temporary_);
-  std::swap(buffer_, other.buffer_);
-  return *this;
-}
-
-OutputFile::~OutputFile() {
-  if (descriptor_ >= 0) close(descriptor_);
-  if (!temporary_.empty()) unlink(temporary_.c_str());
-}
-
-Error OutputFile::Failure(int number) const {
-  const Code code = number == ENOENT || number == ENOTDIR ? Code::kNotFound
-                    : number == EACCES || number == EPERM || number == EROFS
-                        ? Code::kPermissionDenied
-                        : Code::kUnavailable;
-  return Error{code,
-               fmt::format("cannot write {}: {}", path_, std::generic_category().message(number))};
+OutputFile::OutputFile(std::string path, std::unique_ptr<host::AtomicFile> file,
+                       host::FileDescriptor device)
+    : path_(std::move(path)), file_(std::move(file)), device_(std::move(device)) {
+  buffer_.reserve(kBufferBytes);
 }
 
 Status OutputFile::Write(std::span<const std::byte> bytes) {
-  CORACLE_CHECK(descriptor_ >= 0);
   while (!bytes.empty()) {
     const size_t count = std::min(bytes.size(), kBufferBytes - buffer_.size());
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(count));
@@ -94,26 +61,26 @@ Status OutputFile::Write(std::span<const std::byte> bytes) {
   return {};
 }
 
-Status OutputFile::Flush() {
-  size_t done = 0;
-  while (done < buffer_.size()) {
-    const ssize_t wrote = write(descriptor_, buffer_.data() + done, buffer_.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return Failure(errno);
-    done += static_cast<size_t>(wrote);
+Status OutputFile::WriteDevice() {
+  for (size_t done = 0; done < buffer_.size();) {
+    const ssize_t put = write(device_.number(), buffer_.data() + done, buffer_.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return host::SystemError("write", path_, errno);
+    done += static_cast<size_t>(put);
   }
+  return {};
+}
+
+Status OutputFile::Flush() {
+  TRY(file_ != nullptr ? file_->WriteAt(written_, buffer_) : WriteDevice());
+  written_ += buffer_.size();
   buffer_.clear();
   return {};
 }
 
 Status OutputFile::Commit() {
-  CORACLE_CHECK(descriptor_ >= 0);
   TRY(Flush());
-  if (close(std::exchange(descriptor_, -1)) != 0) return Failure(errno);
-  if (temporary_.empty()) return {};
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) return Failure(errno);
-  temporary_.clear();
-  return {};
+  return file_ != nullptr ? file_->Commit() : Status();
 }
 
 }  // namespace coracle::vision

@@ -1,41 +1,41 @@
-// OutputFile: a file that appears under its name whole, or not at all.
+// OutputFile: a file written front to back that appears under its name whole, or not at all.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "host/posix/atomic_file.h"
+#include "host/posix/file_descriptor.h"
 
 namespace coracle::vision {
 
-/// Writes to a temporary file beside `path` and renames it in Commit. A character device or a pipe
-/// (/dev/stdout) is written directly. Dropped without Commit, it leaves nothing behind.
+/// A buffer over host::AtomicFile. A device or a pipe (/dev/stdout) is written directly, and a link
+/// is followed, where a rename would replace them.
 class OutputFile {
  public:
   /// Replaces an existing regular file. Errors: kInvalidArgument (a directory), kNotFound (its
   /// folder), kPermissionDenied, kUnavailable.
   static Result<OutputFile> Create(const std::string& path);
-  OutputFile(OutputFile&& other) noexcept;
-  OutputFile& operator=(OutputFile&& other) noexcept;
-  ~OutputFile();
 
   /// Appends, through a 16 KiB buffer. Errors: kUnavailable (disk full, ...).
   Status Write(std::span<const std::byte> bytes);
-  /// Flushes and renames. Requires: called once. Errors: kUnavailable.
+  /// Flushes and gives the file its name. Requires: called once, last. Errors: kUnavailable.
   Status Commit();
-  const std::string& path() const { return path_; }
 
  private:
-  OutputFile() = default;
+  OutputFile(std::string path, std::unique_ptr<host::AtomicFile> file, host::FileDescriptor device);
   Status Flush();
-  Error Failure(int number) const;
+  Status WriteDevice();
 
-  int descriptor_ = -1;
   std::string path_;
-  std::string temporary_;  ///< empty: written directly, or committed
+  std::unique_ptr<host::AtomicFile> file_;  ///< null: device_ is written
+  host::FileDescriptor device_;
+  uint64_t written_ = 0;
   std::vector<std::byte> buffer_;
 };
 

@@ -5,8 +5,9 @@
 
 namespace {
 
+// Zeroed, so that no decoder can show what the memory held before.
 void* Allocate(size_t bytes) {
-  return bytes <= coracle::vision::kStbAllocationBytesMax ? std::malloc(bytes) : nullptr;
+  return bytes <= coracle::vision::kStbAllocationBytesMax ? std::calloc(bytes, 1) : nullptr;
 }
 void* Reallocate(void* old, size_t bytes) {
   return bytes <= coracle::vision::kStbAllocationBytesMax ? std::realloc(old, bytes) : nullptr;

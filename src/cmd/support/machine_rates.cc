@@ -46,7 +46,7 @@ __attribute__((target("avx512f"))) void FmaChains512(float* sink) {
   }
   __m512 total = sums[0];
   for (int i = 1; i < kChains; ++i) total = _mm512_add_ps(total, sums[i]);
-  *sink = _mm512_reduce_add_ps(total);
+  _mm512_storeu_ps(sink, total);
 }
 
 __attribute__((target("avx2,fma"))) void FmaChains256(float* sink) {
@@ -59,18 +59,18 @@ __attribute__((target("avx2,fma"))) void FmaChains256(float* sink) {
   }
   __m256 total = sums[0];
   for (int i = 1; i < kChains; ++i) total = _mm256_add_ps(total, sums[i]);
-  *sink = _mm256_cvtss_f32(total);
+  _mm256_storeu_ps(sink, total);
 }
 #endif
 
 double FmaGflops() {
 #if defined(__x86_64__)
   volatile float sink = 0;
-  float value = 0;
+  float values[16] = {};
   const bool wide = __builtin_cpu_supports("avx512f") != 0;
   if (wide || __builtin_cpu_supports("fma") != 0) {
-    const double seconds = SecondsOf([&] { wide ? FmaChains512(&value) : FmaChains256(&value); });
-    sink = value;
+    const double seconds = SecondsOf([&] { wide ? FmaChains512(values) : FmaChains256(values); });
+    sink = values[0];
     (void)sink;
     return 2.0 * kChains * kRounds * (wide ? 16 : 8) / seconds / 1e9;
   }

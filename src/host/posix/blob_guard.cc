@@ -38,7 +38,8 @@ void OnBusError(int, siginfo_t* info, void*) {
   const int saved_errno = errno;
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   const uintptr_t page = page_bytes.load(std::memory_order_relaxed);
-  if (IsMappedBlob(address)) {
+  const bool from_kernel = info->si_code > 0;  // else si_addr holds the sender
+  if (from_kernel && IsMappedBlob(address)) {
     const long mapped = ::syscall(SYS_mmap, address & ~(page - 1), page, PROT_READ,
                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L);
     if (mapped != -1) {

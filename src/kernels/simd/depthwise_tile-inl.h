@@ -31,9 +31,9 @@ struct DepthwiseCall {
   TileFinish finish = {};
 };
 
-/// `count` floats, zeros behind; 0 means a whole vector.
+/// `count` floats, zeros behind.
 HWY_INLINE FloatVec LoadChannels(const float* from, uint32_t count) {
-  return count == 0 ? hn::LoadU(FloatTag(), from) : LoadSome(from, count);
+  return count == kTileLanes ? hn::LoadU(FloatTag(), from) : LoadSome(from, count);
 }
 
 template <int kPixels>
@@ -95,12 +95,12 @@ struct TapSums {
 template <class Sums, int kPixels>
 HWY_NOINLINE void RunDepthwise(const DepthwiseCall& call) {
   TileFinish finish = call.finish;
-  finish.last_count = 0;
+  finish.last_count = kTileLanes;
   uint32_t c = 0;
   for (; c + kTileLanes <= call.channels; c += kTileLanes) {
     FloatVec sums[kPixels][1];
-    BeginSums<kPixels>(call, c, 0, sums);
-    Sums::template Add<kPixels>(call, c, 0, sums);
+    BeginSums<kPixels>(call, c, kTileLanes, sums);
+    Sums::template Add<kPixels>(call, c, kTileLanes, sums);
     FinishTile<kPixels, 1>(finish, call.channel + c, sums);
   }
   if (c == call.channels) return;

@@ -1,8 +1,7 @@
 #include "kernels/simd/panels.h"
 
 #include <algorithm>
-#include <cstring>
-#include <utility>
+#include <span>
 
 #include "base/check.h"
 #include "kernels/packing.h"
@@ -28,6 +27,9 @@ class RunPass {
  public:
   RunPass(const PanelArgs& args, const PanelRun& run, uint32_t k_begin)
       : args_(args), run_(run), k_begin_(k_begin) {
+    columns_ = std::min(run.width, kTileColumnsMax);
+    tiles_ = TilesFor(columns_ / kTileLanes);
+    call_.weight_stride = run.width;
     for (uint32_t i = 0; i < kTilePixelsMax; ++i) {
       stage_rows_[i] = stage_ + size_t{i} * kTileColumnsMax;
     }
@@ -35,19 +37,16 @@ class RunPass {
 
   /// Returns the K row after the last that it has multiplied.
   uint32_t Multiply(RowRange rows) {
-    const uint32_t columns = std::min(run_.width, kTileColumnsMax);
-    vecs_ = columns / kTileLanes;
-    TileBlocks blocks(RequestFor(args_, run_, rows, k_begin_, TilePixels(vecs_)));
+    TileBlocks blocks(RequestFor(args_, run_, rows, k_begin_, TilePixels(columns_ / kTileLanes)));
     completes_ = blocks.k_end() == run_.k_count;
-    direct_ = true;
     if (completes_) {
-      direct_ = FinishInRegisters(args_.node->activation, finish_);
-      finish_.residual = args_.node->residual;
+      in_registers_ = FinishInRegisters(args_.node->activation, call_.finish);
+      call_.finish.residual = args_.node->residual;
     }
     for (auto tiles = blocks.Next(); !tiles.empty(); tiles = blocks.Next()) {
       for (uint32_t p = 0; p < run_.panels; ++p) {
-        for (const Tile& tile : tiles) {
-          for (uint32_t c = 0; c < run_.width; c += columns) MultiplyTile(tile, p, c);
+        for (uint32_t column = 0; column < run_.width; column += columns_) {
+          MultiplyTiles(tiles, p, column);
         }
       }
     }
@@ -55,61 +54,69 @@ class RunPass {
   }
 
  private:
-  /// Columns [column, column + columns of a tile) of panel `p` of the run.
-  void MultiplyTile(const Tile& tile, uint32_t p, uint32_t column) {
+  /// Columns [column, column + columns_) of panel `p` of the run.
+  void MultiplyTiles(std::span<const Tile> tiles, uint32_t p, uint32_t column) {
     const uint32_t channel = p * kPanelChannels + column;
     if (channel >= run_.channel_count) return;
-    const uint32_t columns = vecs_ * kTileLanes;
-    const uint32_t count = std::min(columns, run_.channel_count - channel);
-    TileCall call{.table = tile.table,
-                  .lengths = tile.segments->lengths.data(),
-                  .segment_count = tile.segments->count,
-                  .weights = run_.Weights(p, k_begin_) + column,
-                  .weight_stride = run_.width,
-                  .bias = k_begin_ == 0 ? run_.Bias(p) + column : nullptr,
-                  .channel = static_cast<ptrdiff_t>(run_.channel_begin + channel)};
-    AskAhead(tile.segments->pairs, call);
-    call.finish = finish_;
-    call.finish.outputs = tile.outputs;
-    call.finish.residuals = tile.residuals;
-    if (direct_ && count + kTileLanes > columns) {
-      call.finish.last_count = count == columns ? 0 : count + kTileLanes - columns;
-      TileFor(tile.pixels, vecs_)(call);
-      return;
+    const uint32_t count = std::min(columns_, run_.channel_count - channel);
+    call_.weights = run_.Weights(p, k_begin_) + column;
+    call_.bias = k_begin_ == 0 ? run_.Bias(p) + column : nullptr;
+    call_.channel = static_cast<ptrdiff_t>(run_.channel_begin + channel);
+    // A tile's own end takes partial vectors in its last column only.
+    const bool direct = in_registers_ && count + kTileLanes > columns_;
+    call_.finish.last_count = direct ? count + kTileLanes - columns_ : 0;
+    for (const Tile& tile : tiles) {
+      call_.table = tile.table;
+      call_.lengths = tile.segments->lengths.data();
+      call_.segment_count = tile.segments->count;
+      call_.finish.outputs = tile.outputs;
+      call_.finish.residuals = tile.residuals;
+      AskAhead(tile.segments->pairs);
+      if (direct) {
+        tiles_[tile.pixels - 1](call_);
+      } else {
+        MultiplyStaged(tile, count);
+      }
     }
-    const TileFinish finish = call.finish;
-    const StagedTile staged{.finish = &finish,
+  }
+
+  void MultiplyStaged(const Tile& tile, uint32_t count) {
+    const StagedTile staged{.finish = &call_.finish,
                             .stage = stage_,
                             .stride = kTileColumnsMax,
-                            .channel = call.channel,
+                            .channel = call_.channel,
                             .pixels = tile.pixels,
                             .columns = count};
-    if (call.bias == nullptr) LoadStage(staged);
-    call.finish = {.outputs = stage_rows_};
+    if (call_.bias == nullptr) LoadStage(staged);
+    TileCall call = call_;
     call.channel = 0;
-    TileFor(tile.pixels, vecs_)(call);
+    call.finish = {.outputs = stage_rows_, .last_count = kTileLanes};
+    tiles_[tile.pixels - 1](call);
     StoreStage(staged, completes_ ? &args_.node->activation : nullptr);
   }
 
   /// Spreads what is to be prefetched over the tiles, one line per two K rows.
-  void AskAhead(uint32_t pairs, TileCall& call) {
-    call.prefetch = reinterpret_cast<const char*>(call.weights);
+  void AskAhead(uint32_t pairs) {
+    // With nothing to ask for, the tile asks for what it has.
+    call_.prefetch = reinterpret_cast<const char*>(call_.weights);
+    call_.prefetch_step = 0;
     if (args_.prefetch == nullptr || pairs == 0) return;
     Prefetch& ahead = *args_.prefetch;
     const ptrdiff_t left = ahead.end - ahead.next;
     if (left <= 0) return;
-    call.prefetch = reinterpret_cast<const char*>(ahead.next);
-    call.prefetch_step = std::min<ptrdiff_t>(64, left / pairs);
-    ahead.next += call.prefetch_step < 64 ? left : call.prefetch_step * pairs;
+    call_.prefetch = reinterpret_cast<const char*>(ahead.next);
+    call_.prefetch_step = std::min<ptrdiff_t>(64, left / pairs);
+    ahead.next += call_.prefetch_step < 64 ? left : call_.prefetch_step * pairs;
   }
 
   const PanelArgs& args_;
   const PanelRun& run_;
   uint32_t k_begin_;
-  uint32_t vecs_ = 0;
+  uint32_t columns_ = 0;  // of a tile
+  TileFunctions tiles_ = nullptr;
   bool completes_ = false;
-  bool direct_ = true;  // tiles end their sums themselves
-  TileFinish finish_;
+  bool in_registers_ = true;  // tiles can end their sums themselves
+  TileCall call_;
   HWY_ALIGN float stage_[kTilePixelsMax * kTileColumnsMax];
   float* stage_rows_[kTilePixelsMax];
 };

@@ -26,8 +26,25 @@ inline constexpr uint32_t kTileLanes = static_cast<uint32_t>(hn::MaxLanes(FloatT
 template <int kVecs>
 HWY_INLINE FloatVec LoadColumns(const float* row, int j, uint32_t last_count) {
   const float* from = row + static_cast<uint32_t>(j) * kTileLanes;
-  if (j == kVecs - 1 && last_count != 0) return LoadSome(from, last_count);
+  if (j == kVecs - 1 && last_count != kTileLanes) return LoadSome(from, last_count);
   return hn::LoadU(FloatTag(), from);
+}
+
+template <int kVecs>
+HWY_INLINE void StoreColumns(const FloatVec (&sums)[kVecs], float* row, uint32_t last_count) {
+  CORACLE_UNROLL for (int j = 0; j < kVecs - 1; ++j) {
+    hn::StoreU(sums[j], FloatTag(), row + static_cast<uint32_t>(j) * kTileLanes);
+  }
+  float* last = row + (kVecs - 1) * kTileLanes;
+#if HWY_TARGET <= HWY_AVX3  // a masked store costs no more
+  hn::BlendedStore(sums[kVecs - 1], hn::FirstN(FloatTag(), last_count), FloatTag(), last);
+#else
+  if (last_count == kTileLanes) {
+    hn::StoreU(sums[kVecs - 1], FloatTag(), last);
+  } else {
+    StoreSome(sums[kVecs - 1], last, last_count);
+  }
+#endif
 }
 
 template <int kPixels, int kVecs>
@@ -68,16 +85,10 @@ HWY_INLINE void FinishTile(const TileFinish& finish, ptrdiff_t channel,
       break;
   }
   if (finish.residual == graph::Residual::kAfterActivation) AddResidual(finish, channel, sums);
+  const uint32_t last_count = finish.last_count;
+  float* const* outputs = finish.outputs;
   CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
-    float* to = finish.outputs[i] + channel;
-    CORACLE_UNROLL for (int j = 0; j < kVecs; ++j) {
-      float* at = to + static_cast<uint32_t>(j) * kTileLanes;
-      if (j == kVecs - 1 && finish.last_count != 0) {
-        StoreSome(sums[i][j], at, finish.last_count);
-      } else {
-        hn::StoreU(sums[i][j], FloatTag(), at);
-      }
-    }
+    StoreColumns<kVecs>(sums[i], outputs[i] + channel, last_count);
   }
 }
 

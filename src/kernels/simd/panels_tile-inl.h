@@ -51,6 +51,15 @@ HWY_INLINE FloatVec FusedMulAdd(FloatVec a, FloatVec b, FloatVec c) {
 #endif
 }
 
+/// sum += x * y. Written out where GCC would let sums wander between registers, at a move each.
+HWY_INLINE void AddProduct(const FloatVec& x, const FloatVec& y, FloatVec& sum) {
+#if HWY_COMPILER_GCC_ACTUAL && (HWY_TARGET == HWY_AVX2 || HWY_TARGET <= HWY_AVX3)
+  asm("vfmadd231ps %2, %1, %0" : "+v"(sum.raw) : "v"(x.raw), "v"(y.raw));
+#else
+  sum = FusedMulAdd(x, y, sum);
+#endif
+}
+
 /// One row of K: every accumulator gets its product.
 template <int kPixels, int kVecs>
 HWY_INLINE void MultiplyRow(const float* const* windows, size_t k, const float* weights,
@@ -62,9 +71,7 @@ HWY_INLINE void MultiplyRow(const float* const* windows, size_t k, const float* 
   }
   CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
     const FloatVec x = hn::Set(d, windows[i][k]);
-    CORACLE_UNROLL for (int j = 0; j < kVecs; ++j) {
-      sums[i][j] = FusedMulAdd(x, columns[j], sums[i][j]);
-    }
+    CORACLE_UNROLL for (int j = 0; j < kVecs; ++j) { AddProduct(x, columns[j], sums[i][j]); }
   }
 }
 
@@ -76,7 +83,7 @@ HWY_NOINLINE void RunTile(const TileCall& call) {
   CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
     const bool begins = call.bias != nullptr;
     const float* from = begins ? call.bias : call.finish.outputs[i] + call.channel;
-    const uint32_t last_count = begins ? 0 : call.finish.last_count;
+    const uint32_t last_count = begins ? kTileLanes : call.finish.last_count;
     CORACLE_UNROLL for (int j = 0; j < kVecs; ++j) {
       sums[i][j] = LoadColumns<kVecs>(from, j, last_count);
     }
@@ -106,31 +113,32 @@ HWY_NOINLINE void RunTile(const TileCall& call) {
 }
 
 using TileFunction = void (*)(const TileCall&);
+/// By number of pixels, less one.
+using TileFunctions = const TileFunction*;
 
 template <int kVecs, size_t... kIndex>
-constexpr TileFunction TileOf(uint32_t pixels, std::index_sequence<kIndex...>) {
-  constexpr TileFunction kFunctions[] = {&RunTile<static_cast<int>(kIndex) + 1, kVecs>...};
-  return kFunctions[pixels - 1];
+TileFunctions TilesOf(std::index_sequence<kIndex...>) {
+  static constexpr TileFunction kFunctions[] = {&RunTile<static_cast<int>(kIndex) + 1, kVecs>...};
+  return kFunctions;
 }
 
-/// Requires: 0 < pixels <= TilePixels(vecs), 0 < vecs <= kTileVecsMax.
-inline TileFunction TileFor(uint32_t pixels, uint32_t vecs) {
-#define CORACLE_TILES(v) TileOf<v>(pixels, std::make_index_sequence<TilePixels(v)>())
+/// The tiles of 1 to TilePixels(vecs) pixels. Requires: 0 < vecs <= kTileVecsMax, and on machines
+/// that walk a panel in sub-panels, all of them.
+inline TileFunctions TilesFor(uint32_t vecs) {
   if constexpr (kTileLanes < 16) {
-    return CORACLE_TILES(static_cast<int>(kTileVecsMax));
+    return TilesOf<kTileVecsMax>(std::make_index_sequence<TilePixels(kTileVecsMax)>());
   } else {
     switch (vecs) {
       case 1:
-        return CORACLE_TILES(1);
+        return TilesOf<1>(std::make_index_sequence<TilePixels(1)>());
       case 2:
-        return CORACLE_TILES(2);
+        return TilesOf<2>(std::make_index_sequence<TilePixels(2)>());
       case 3:
-        return CORACLE_TILES(3);
+        return TilesOf<3>(std::make_index_sequence<TilePixels(3)>());
       default:
-        return CORACLE_TILES(4);
+        return TilesOf<4>(std::make_index_sequence<TilePixels(4)>());
     }
   }
-#undef CORACLE_TILES
 }
 
 }  // namespace coracle::kernels::HWY_NAMESPACE

@@ -29,7 +29,7 @@ struct TileFinish {
   graph::Residual residual = graph::Residual::kNone;
   RegisterFinish function = RegisterFinish::kStore;
   float a = 0, b = 0;
-  uint32_t last_count = 0;  ///< floats of each row's last vector; 0: all
+  uint32_t last_count = 0;  ///< floats of each row's last vector: 1 to a whole one
 };
 
 struct TileCall {

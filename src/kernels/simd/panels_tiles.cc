@@ -106,7 +106,7 @@ void TileBlocks::AddTile(uint32_t pixels) {
                            .outputs = &outputs_[pixels_used_],
                            .residuals = request_.has_residual ? &residuals_[pixels_used_] : nullptr,
                            .pixels = pixels};
-  for (uint32_t i = 0; i < pixels; ++i) {
+  for (uint32_t done = 0; done < pixels;) {
     if (x_ == row_pixels_) {
       x_ = 0;
       if (++row_ == row_positions_.end) {
@@ -115,29 +115,64 @@ void TileBlocks::AddTile(uint32_t pixels) {
       }
       EnterRow();
     }
-    const Rows& out = request_.images[image_].output;
-    const uint32_t out_x = request_.part.x.out_first + x_ * request_.part.x.out_step;
-    outputs_[pixels_used_] = output_row_ + static_cast<ptrdiff_t>(out_x) * out.pixel_stride;
-    if (request_.has_residual) {
-      const Rows& residual = request_.images[image_].inputs.back();
-      residuals_[pixels_used_] =
-          residual_row_ + static_cast<ptrdiff_t>(out_x) * residual.pixel_stride;
-    }
-    ++pixels_used_;
-    const float** column = &table_[table_used_ + i];
-    if (runs || patches_) {
-      FillRuns(list, column, pixels);
-    } else {
-      FillColumn(list, column, pixels);
-    }
-    ++x_;
+    const uint32_t count = std::min(pixels - done, row_pixels_ - x_);
+    AddSpan(list, count, &table_[table_used_ + done], pixels);
+    done += count;
   }
   table_used_ += pixels * list.count;
 }
 
-/// The current pixel's segments, each within one tap.
-void TileBlocks::FillColumn(const SegmentList& list, const float** column, uint32_t pixels) {
-  const int64_t in_x = int64_t{x_} * request_.part.x.in_step;
+/// The next `count` pixels, all in the current row.
+void TileBlocks::AddSpan(const SegmentList& list, uint32_t count, const float** column,
+                         uint32_t pixels) {
+  const PartAxis& axis = request_.part.x;
+  const auto out_x = static_cast<ptrdiff_t>(axis.out_first + x_ * axis.out_step);
+  const Image& image = request_.images[image_];
+  const ptrdiff_t out_step = image.output.pixel_stride * axis.out_step;
+  float* output = output_row_ + out_x * image.output.pixel_stride;
+  for (uint32_t i = 0; i < count; ++i) outputs_[pixels_used_ + i] = output + i * out_step;
+  if (request_.has_residual) {
+    const ptrdiff_t stride = image.inputs.back().pixel_stride;
+    const float* residual = residual_row_ + out_x * stride;
+    for (uint32_t i = 0; i < count; ++i) {
+      residuals_[pixels_used_ + i] = residual + i * (stride * axis.out_step);
+    }
+  }
+  pixels_used_ += count;
+  const bool inside = x_ >= inside_x_.begin && x_ + count <= inside_x_.end;
+  if (inside && (contiguous_ || !patches_)) {
+    FillInside(list, count, column, pixels);
+  } else {
+    for (uint32_t i = 0; i < count; ++i) {
+      if (patches_) {
+        FillPatches(list, x_ + i, column + i, pixels);
+      } else {
+        FillTaps(list, x_ + i, column + i, pixels);
+      }
+    }
+  }
+  x_ += count;
+}
+
+/// Segments in place: no tap is left or right of the image.
+void TileBlocks::FillInside(const SegmentList& list, uint32_t count, const float** column,
+                            uint32_t pixels) {
+  const ptrdiff_t step = request_.part.x.in_step * input_->pixel_stride;
+  const float* const* rows = &list == &runs_ ? run_rows_.data() : tap_rows_.data();
+  for (uint32_t s = 0; s < list.count; ++s, column += pixels) {
+    if (rows[s] == nullptr) {
+      std::fill_n(column, count, kZeroPixel);
+      continue;
+    }
+    const float* first = rows[s] + (static_cast<ptrdiff_t>(x_) * step + list.segments[s].offset);
+    for (uint32_t i = 0; i < count; ++i) column[i] = first + i * step;
+  }
+}
+
+/// Segments of one pixel, each within one tap.
+void TileBlocks::FillTaps(const SegmentList& list, uint32_t x, const float** column,
+                          uint32_t pixels) {
+  const int64_t in_x = int64_t{x} * request_.part.x.in_step;
   const ptrdiff_t pixel = in_x * input_->pixel_stride;
   const int64_t extent = input_->pixels;
   for (uint32_t s = 0; s < list.count; ++s) {
@@ -148,31 +183,31 @@ void TileBlocks::FillColumn(const SegmentList& list, const float** column, uint3
   }
 }
 
-/// The current pixel's segments, each a run over its kernel row: in place or as a patch.
-void TileBlocks::FillRuns(const SegmentList& list, const float** column, uint32_t pixels) {
-  const float* const* rows = patches_ ? tap_rows_.data() : run_rows_.data();
+/// Segments of one pixel, each a run over its kernel row: in place or as a patch.
+void TileBlocks::FillPatches(const SegmentList& list, uint32_t x, const float** column,
+                             uint32_t pixels) {
   const ptrdiff_t pixel =
-      static_cast<ptrdiff_t>(x_) * request_.part.x.in_step * input_->pixel_stride;
-  const bool direct = contiguous_ && x_ >= inside_x_.begin && x_ < inside_x_.end;
+      static_cast<ptrdiff_t>(x) * request_.part.x.in_step * input_->pixel_stride;
+  const bool direct = contiguous_ && x >= inside_x_.begin && x < inside_x_.end;
   for (uint32_t s = 0; s < list.count; ++s) {
     const float*& out = column[size_t{s} * pixels];
-    if (rows[s] == nullptr) {
+    if (tap_rows_[s] == nullptr) {
       out = kZeroPixel;
     } else if (direct) {
-      out = rows[s] + (pixel + list.segments[s].offset);
+      out = tap_rows_[s] + (pixel + list.segments[s].offset);
     } else {
-      out = Patch(list, s);
+      out = Patch(list, s, x);
     }
   }
 }
 
-/// A copy of the current pixel's segment, zero where it lies outside of the image.
-const float* TileBlocks::Patch(const SegmentList& list, uint32_t segment) {
+/// A copy of a pixel's segment, zero where it lies outside of the image.
+const float* TileBlocks::Patch(const SegmentList& list, uint32_t segment, uint32_t x) {
   const PanelPart& part = request_.part;
   float* const patch = reinterpret_cast<float*>(request_.workspace.data()) + patch_used_;
   const uint32_t length = list.lengths[segment];
   patch_used_ += length;
-  const int64_t in_x = int64_t{x_} * part.x.in_step;
+  const int64_t in_x = int64_t{x} * part.x.in_step;
   const uint32_t begin = list.segments[segment].run_begin;
   for (uint32_t done = 0; done < length;) {
     const uint32_t channel = (begin + done) % part.inputs;

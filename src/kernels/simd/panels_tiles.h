@@ -13,11 +13,11 @@ namespace coracle::kernels {
 
 /// Up to kTilePixelsMax output pixels. `table[s * pixels + i]` is segment s of pixel i.
 struct Tile {
-  const float* const* table = nullptr;
-  const SegmentList* segments = nullptr;
-  float* const* outputs = nullptr;
-  const float* const* residuals = nullptr;  ///< null if the node has none
-  uint32_t pixels = 0;
+  const float* const* table;
+  const SegmentList* segments;
+  float* const* outputs;
+  const float* const* residuals;  ///< null if the node has none
+  uint32_t pixels;
 };
 
 /// What to cut: a range of K of one part, for the output rows of all images.
@@ -50,9 +50,11 @@ class TileBlocks {
   void EnterRow();
   bool TileInside(uint32_t pixels) const;
   void AddTile(uint32_t pixels);
-  void FillColumn(const SegmentList& list, const float** column, uint32_t pixels);
-  void FillRuns(const SegmentList& list, const float** column, uint32_t pixels);
-  const float* Patch(const SegmentList& list, uint32_t segment);
+  void AddSpan(const SegmentList& list, uint32_t count, const float** column, uint32_t pixels);
+  void FillInside(const SegmentList& list, uint32_t count, const float** column, uint32_t pixels);
+  void FillTaps(const SegmentList& list, uint32_t x, const float** column, uint32_t pixels);
+  void FillPatches(const SegmentList& list, uint32_t x, const float** column, uint32_t pixels);
+  const float* Patch(const SegmentList& list, uint32_t segment, uint32_t x);
 
   TileRequest request_;
   SegmentList taps_, runs_;

@@ -1,0 +1,160 @@
+#include "graph/infer.h"
+
+#include <gtest/gtest.h>
+
+namespace coracle::graph {
+namespace {
+
+Result<Shape> Infer(Attributes attrs, std::vector<Shape> inputs, Stage stage = Stage::kLogical,
+                    Shape declared = {}) {
+  Node node;
+  node.name = "layer";
+  node.attrs = std::move(attrs);
+  return InferShape(node, inputs, stage, declared);
+}
+
+void ExpectShape(const Result<Shape>& result, const Shape& expected) {
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(result->ToString(), expected.ToString());
+}
+
+void ExpectRefused(const Result<Shape>& result) {
+  ASSERT_FALSE(result.ok()) << result->ToString();
+  EXPECT_EQ(result.error().code, Code::kInvalidArgument);
+  EXPECT_NE(result.error().message.find("'layer'"), std::string::npos) << result.error().message;
+}
+
+Window Square(uint32_t kernel, uint32_t stride, uint32_t pad) {
+  return {kernel, kernel, stride, stride, 1, 1, pad, pad, pad, pad};
+}
+
+TEST(InferShape, ConvInBothStages) {
+  const Conv conv{Square(7, 2, 3), 1, 64};
+  ExpectShape(Infer(conv, {{1, 3, 224, 224}}), {1, 64, 112, 112});
+  ExpectShape(Infer(conv, {{1, 224, 224, 3}}, Stage::kRows), {1, 112, 112, 64});
+}
+
+TEST(InferShape, ConvWithDilationGroupsAndUnevenPads) {
+  const Window window{3, 1, 1, 2, 2, 1, 0, 1, 4, 0};
+  ExpectShape(Infer(Conv{window, 2, 6}, {{2, 4, 9, 8}}), {2, 6, 9, 5});
+}
+
+TEST(InferShape, ConvRefusesWhatDoesNotFit) {
+  ExpectRefused(Infer(Conv{Square(3, 1, 0), 1, 8}, {{1, 3, 2, 9}}));
+  ExpectRefused(Infer(Conv{Square(3, 1, 1), 2, 8}, {{1, 3, 9, 9}}));
+  ExpectRefused(Infer(Conv{Square(3, 1, 1), 0, 8}, {{1, 3, 9, 9}}));
+  ExpectRefused(Infer(Conv{Square(3, 0, 1), 1, 8}, {{1, 3, 9, 9}}));
+  ExpectRefused(Infer(Conv{Square(256, 1, 200), 1, 8}, {{1, 3, 9, 9}}));
+  ExpectRefused(Infer(Conv{Square(3, 1, 1), 1, 8}, {{3, 9, 9}}));
+  ExpectRefused(Infer(Conv{Square(3, 1, 1), 1, 8}, {{1, 3, 9, 9}, {1, 3, 9, 9}}));
+}
+
+TEST(InferShape, ConvTranspose) {
+  ExpectShape(Infer(ConvTranspose{Square(2, 2, 0), 1, 24}, {{1, 96, 80, 80}}), {1, 24, 160, 160});
+  ExpectShape(Infer(ConvTranspose{Square(3, 2, 1), 1, 8, 1, 0}, {{1, 4, 5, 5}}), {1, 8, 10, 9});
+  ExpectRefused(Infer(ConvTranspose{Square(1, 1, 3), 1, 8}, {{1, 4, 5, 5}}));
+}
+
+TEST(InferShape, PoolTakesFloorOrCeilMode) {
+  const Pool pool{PoolKind::kMax, PadCounting::kExcludePad, Square(3, 2, 0)};
+  ExpectShape(Infer(pool, {{1, 8, 8, 8}}), {1, 8, 3, 3});
+  ExpectShape(Infer(pool, {{1, 8, 8, 8}}, Stage::kLogical, {1, 8, 4, 4}), {1, 8, 4, 4});
+  // Nine rows end with a whole window: ceil mode adds none.
+  ExpectShape(Infer(pool, {{1, 8, 9, 9}}, Stage::kLogical, {1, 8, 5, 5}), {1, 8, 4, 4});
+  ExpectRefused(
+      Infer(Pool{PoolKind::kMax, PadCounting::kExcludePad, Square(2, 1, 2)}, {{1, 8, 8, 8}}));
+}
+
+TEST(InferShape, DenseAndMatMul) {
+  ExpectShape(Infer(Dense{10}, {{4, 7, 3}}), {4, 7, 10});
+  ExpectRefused(Infer(Dense{0}, {{4, 7}}));
+  ExpectShape(Infer(MatMul{}, {{1, 8, 5, 3}, {1, 1, 3, 6}}), {1, 8, 5, 6});
+  ExpectShape(Infer(MatMul{TransposeB::kYes, 1}, {{5, 3}, {2, 6, 3}}), {2, 5, 6});
+  ExpectRefused(Infer(MatMul{TransposeB::kYes, 1}, {{5, 3}, {2, 6, 3}}, Stage::kRows));
+  ExpectRefused(Infer(MatMul{}, {{5, 3}, {5, 3}}));
+}
+
+TEST(InferShape, ReduceKeepsAxesAndRowsRestrictsThem) {
+  ExpectShape(Infer(Reduce{ReduceKind::kMean, {2, 3}}, {{1, 8, 7, 7}}), {1, 8, 1, 1});
+  ExpectShape(Infer(Reduce{ReduceKind::kMean, {1, 2}}, {{1, 7, 7, 8}}, Stage::kRows), {1, 1, 1, 8});
+  ExpectShape(Infer(Reduce{ReduceKind::kMax, {2}}, {{1, 7, 8}}, Stage::kRows), {1, 7, 1});
+  ExpectRefused(Infer(Reduce{ReduceKind::kMax, {1}}, {{1, 7, 7, 8}}, Stage::kRows));
+  ExpectRefused(Infer(Reduce{ReduceKind::kMax, {}}, {{1, 7}}));
+  ExpectRefused(Infer(Reduce{ReduceKind::kMax, {1, 1}}, {{1, 7}}));
+  ExpectRefused(Infer(Reduce{ReduceKind::kMax, {2}}, {{1, 7}}));
+}
+
+TEST(InferShape, BinaryBroadcasts) {
+  const Binary add{BinaryKind::kAdd, Operands::kTensors, {}};
+  ExpectShape(Infer(add, {{4, 1, 3}, {5, 1}}), {4, 5, 3});
+  ExpectRefused(Infer(add, {{4, 2}, {4, 3}}));
+  ExpectRefused(Infer(add, {{4, 2}}));
+  ExpectShape(Infer(Binary{BinaryKind::kSub, Operands::kConstantLeft, {2}}, {{4, 1}}), {4, 2});
+  ExpectRefused(Infer(Binary{BinaryKind::kSub, Operands::kConstantLeft, {0}}, {{4, 1}}));
+}
+
+TEST(InferShape, SoftmaxOverTheLastAxisInRows) {
+  ExpectShape(Infer(Softmax{1}, {{2, 3, 4}}), {2, 3, 4});
+  ExpectRefused(Infer(Softmax{1}, {{2, 3, 4}}, Stage::kRows));
+  ExpectRefused(Infer(Softmax{3}, {{2, 3, 4}}));
+}
+
+TEST(InferShape, ResizeChecksTheDeclaredSize) {
+  Resize resize;
+  resize.scale_h = 2;
+  resize.scale_w = 3;
+  ExpectShape(Infer(resize, {{1, 4, 5, 6}}, Stage::kLogical, {1, 4, 10, 18}), {1, 4, 10, 18});
+  ExpectRefused(Infer(resize, {{1, 4, 5, 6}}, Stage::kLogical, {1, 4, 14, 18}));
+  resize.scale_h = -1;
+  ExpectRefused(Infer(resize, {{1, 4, 5, 6}}, Stage::kLogical, {1, 4, 10, 18}));
+}
+
+TEST(InferShape, SliceStaysInside) {
+  const Slice back{{4, 0}, {-2, 1}};
+  ExpectShape(Infer(back, {{5, 2}}, Stage::kLogical, {3, 2}), {3, 2});
+  ExpectRefused(Infer(back, {{5, 2}}, Stage::kLogical, {4, 2}));
+  ExpectRefused(Infer(Slice{{5, 0}, {1, 1}}, {{5, 2}}, Stage::kLogical, {1, 2}));
+  ExpectRefused(Infer(Slice{{0, 0}, {0, 1}}, {{5, 2}}, Stage::kLogical, {1, 2}));
+  ExpectRefused(Infer(Slice{{0}, {1}}, {{5, 2}}, Stage::kLogical, {1, 2}));
+  ExpectRefused(Infer(Slice{{0, 0}, {INT64_MAX, 1}}, {{5, 2}}, Stage::kLogical, {2, 2}));
+}
+
+TEST(InferShape, ConcatTransposeReshapePad) {
+  ExpectShape(Infer(Concat{1}, {{1, 2, 3}, {1, 5, 3}}), {1, 7, 3});
+  ExpectRefused(Infer(Concat{1}, {{1, 2, 3}, {1, 5, 4}}));
+  ExpectRefused(Infer(Concat{1}, {}));
+  ExpectShape(Infer(Transpose{{2, 0, 1}}, {{4, 5, 6}}), {6, 4, 5});
+  ExpectRefused(Infer(Transpose{{2, 2, 1}}, {{4, 5, 6}}));
+  ExpectShape(Infer(Reshape{}, {{4, 6}}, Stage::kLogical, {3, 8}), {3, 8});
+  ExpectRefused(Infer(Reshape{}, {{4, 6}}, Stage::kLogical, {3, 7}));
+  ExpectShape(Infer(Pad{PadMode::kReflect, 0, {0, 2}, {0, 1}}, {{4, 3}}), {4, 6});
+  ExpectRefused(Infer(Pad{PadMode::kReflect, 0, {0, 3}, {0, 1}}, {{4, 3}}));
+}
+
+TEST(InferShape, DarknetLayers) {
+  ExpectShape(Infer(Reorg{2}, {{1, 64, 26, 26}}), {1, 256, 13, 13});
+  ExpectRefused(Infer(Reorg{2}, {{1, 64, 13, 26}}));
+  const DetectionHead head{DetectionHeadKind::kYolo, 3, 80, 0};
+  ExpectShape(Infer(head, {{1, 13, 13, 255}}, Stage::kRows), {1, 13, 13, 255});
+  ExpectRefused(Infer(head, {{1, 254, 13, 13}}));
+}
+
+TEST(InferShape, RefusesHugeOrEmptyInputs) {
+  ExpectRefused(Infer(Unary{}, {{1U << 24, 1U << 24, 1U << 24}}));
+  ExpectRefused(Infer(Unary{}, {{4, 0}}));
+}
+
+TEST(RowsOf, FollowsTheRank) {
+  const RowShape image = RowsOf({2, 5, 6, 7});
+  EXPECT_EQ(image.images, 2U);
+  EXPECT_EQ(image.rows, 5U);
+  EXPECT_EQ(image.pixels, 6U);
+  EXPECT_EQ(image.channels, 7U);
+  EXPECT_EQ(RowsOf({2, 5, 7}).rows, 5U);
+  EXPECT_EQ(RowsOf({5, 7}).rows, 5U);
+  EXPECT_EQ(RowsOf({7}).rows, 1U);
+  EXPECT_EQ(RowsOf({2, 5, 3, 4, 7}).pixels, 12U);
+}
+
+}  // namespace
+}  // namespace coracle::graph

@@ -1,0 +1,188 @@
+#include "graph/verify.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "graph/dump.h"
+
+namespace coracle::graph {
+namespace {
+
+/// 1x8x8x3 -> Conv 3x3 p1 -> 1x8x8x16 -> Conv 1x1 + residual -> out, in rows.
+Graph TwoConvs() {
+  Graph graph;
+  graph.stage = Stage::kRows;
+  const TensorIndex x = graph.AddTensor("x", {1, 8, 8, 3});
+  const TensorIndex a = graph.AddTensor("a", {1, 8, 8, 16});
+  const TensorIndex b = graph.AddTensor("b", {1, 8, 8, 16});
+  Node first;
+  first.name = "first";
+  first.attrs = Conv{{3, 3, 1, 1, 1, 1, 1, 1, 1, 1}, 1, 16};
+  first.inputs = {x};
+  first.output = a;
+  first.activation = {ActivationKind::kRelu};
+  graph.AddNode(first);
+  Node second;
+  second.name = "second";
+  second.attrs = Conv{{}, 1, 16};
+  second.inputs = {a, a};
+  second.output = b;
+  second.residual = Residual::kBeforeActivation;
+  graph.AddNode(second);
+  graph.inputs = {{"x", x, {1, 3, 8, 8}, {0, 2, 3, 1}}};
+  graph.outputs = {{"y", b, {1, 16, 8, 8}, {0, 2, 3, 1}}};
+  return graph;
+}
+
+ChunkDescriptor Chunk(uint32_t index, ChunkKind kind, uint32_t bytes) {
+  return {static_cast<ChunkIndex>(index), kind, bytes};
+}
+
+struct Case {
+  const char* name;
+  std::function<void(Graph&)> change;
+  Code code = Code::kMalformed;
+};
+
+TEST(Verify, AcceptsAGoodGraph) {
+  Graph graph = TwoConvs();
+  EXPECT_TRUE(Verify(graph).ok()) << Verify(graph).error().message;
+  graph.nodes[0].weights.chunks = {Chunk(0, ChunkKind::kPanels, 1024),
+                                   Chunk(1, ChunkKind::kPanels, 64)};
+  graph.nodes[1].weights.chunks = {Chunk(2, ChunkKind::kPanels, 2048)};
+  EXPECT_TRUE(Verify(graph).ok()) << Verify(graph).error().message;
+}
+
+class VerifyRefuses : public testing::TestWithParam<Case> {};
+
+TEST_P(VerifyRefuses, WhatIsWrong) {
+  Graph graph = TwoConvs();
+  GetParam().change(graph);
+  const Status status = Verify(graph);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, GetParam().code) << status.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, VerifyRefuses,
+    testing::Values(
+        Case{"NoInputs", [](Graph& g) { g.inputs.clear(); }},
+        Case{"NoOutputs", [](Graph& g) { g.outputs.clear(); }},
+        Case{"UnknownStage", [](Graph& g) { g.stage = static_cast<Stage>(7); }},
+        Case{"EmptyDimension", [](Graph& g) { g.tensors[0].shape.Set(1, 0); }},
+        Case{"LongDimension", [](Graph& g) { g.tensors[0].shape.Set(1, kMaxDimension + 1); },
+             Code::kUnsupported},
+        Case{"HugeTensor",
+             [](Graph& g) {
+               g.tensors[0].shape = {1U << 20, 1U << 20, 1U << 20, 1U << 20};
+             },
+             Code::kUnsupported},
+        Case{"Scalar", [](Graph& g) { g.tensors[0].shape = {}; }},
+        Case{"WrongType", [](Graph& g) { g.tensors[1].dtype = DType::kInt64; }, Code::kUnsupported},
+        Case{"LongName", [](Graph& g) { g.nodes[0].name.assign(kMaxNameBytes + 1, 'x'); },
+             Code::kUnsupported},
+        Case{"ManyNodes", [](Graph& g) { g.nodes.resize(kMaxNodes + 1, g.nodes[0]); },
+             Code::kUnsupported},
+        Case{"ManyTensors", [](Graph& g) { g.tensors.resize(kMaxTensors + 1, g.tensors[0]); },
+             Code::kUnsupported},
+        Case{"OutOfOrder", [](Graph& g) { std::swap(g.nodes[0], g.nodes[1]); }},
+        Case{"InputOutOfRange",
+             [](Graph& g) { g.nodes[0].inputs[0] = static_cast<TensorIndex>(99); }},
+        Case{"OutputOutOfRange",
+             [](Graph& g) { g.nodes[0].output = static_cast<TensorIndex>(99); }},
+        Case{"TwoProducers", [](Graph& g) { g.nodes[1].output = g.nodes[0].output; }},
+        Case{"ProducesAnInput", [](Graph& g) { g.nodes[0].output = g.nodes[0].inputs[0]; }},
+        Case{"UncomputedTensor", [](Graph& g) { g.AddTensor("stray", {1}); }},
+        Case{"WrongShape", [](Graph& g) { g.tensors[2].shape.Set(1, 7); }},
+        Case{"UnknownActivation",
+             [](Graph& g) { g.nodes[0].activation.kind = static_cast<ActivationKind>(99); }},
+        Case{"ActivationNotANumber",
+             [](Graph& g) {
+               g.nodes[0].activation = {ActivationKind::kClip, std::nanf(""), 1};
+             }},
+        Case{"ActivationOnTheWrongKind",
+             [](Graph& g) {
+               g.nodes[0].attrs = Reshape{};
+               g.tensors[1].shape = {1, 8, 8, 3};
+               g.nodes[1].attrs = Conv{{}, 1, 3};
+               g.tensors[2].shape = {1, 8, 8, 3};
+               g.outputs[0].shape = {1, 3, 8, 8};
+             }},
+        Case{"UnknownResidual", [](Graph& g) { g.nodes[1].residual = static_cast<Residual>(9); }},
+        Case{"ResidualOfAnotherShape", [](Graph& g) { g.nodes[1].inputs[1] = g.inputs[0].tensor; }},
+        Case{"ResidualMissing", [](Graph& g) { g.nodes[1].inputs.pop_back(); }},
+        Case{"ResidualUnmarked", [](Graph& g) { g.nodes[1].residual = Residual::kNone; }},
+        Case{"PortPermutation",
+             [](Graph& g) {
+               g.inputs[0].perm = {0, 2, 2, 1};
+             }},
+        Case{"PortPermutationRange",
+             [](Graph& g) {
+               g.inputs[0].perm = {0, 2, 4, 1};
+             }},
+        Case{"PortShape",
+             [](Graph& g) {
+               g.inputs[0].shape = {1, 8, 8, 3};
+             }},
+        Case{"PortTensor", [](Graph& g) { g.outputs[0].tensor = static_cast<TensorIndex>(50); }},
+        Case{"PortTwice", [](Graph& g) { g.outputs.push_back(g.outputs[0]); }},
+        Case{"LogicalPortPermutation", [](Graph& g) { g.stage = Stage::kLogical; }},
+        Case{"ChunkKind",
+             [](Graph& g) { g.nodes[0].weights.chunks = {Chunk(0, ChunkKind::kConstant, 64)}; }},
+        Case{"ChunkAlignment",
+             [](Graph& g) { g.nodes[0].weights.chunks = {Chunk(0, ChunkKind::kPanels, 65)}; }},
+        Case{"ChunkEmpty",
+             [](Graph& g) { g.nodes[0].weights.chunks = {Chunk(0, ChunkKind::kPanels, 0)}; }},
+        Case{"ChunkTooLarge",
+             [](Graph& g) {
+               g.nodes[0].weights.chunks = {Chunk(0, ChunkKind::kPanels, kMaxChunkBytes + 64)};
+             }},
+        Case{"ChunkTwice",
+             [](Graph& g) {
+               g.nodes[0].weights.chunks = {Chunk(3, ChunkKind::kPanels, 64)};
+               g.nodes[1].weights.chunks = {Chunk(3, ChunkKind::kPanels, 64)};
+             }},
+        Case{"WeightOfAnotherShape",
+             [](Graph& g) {
+               auto source = std::make_shared<WeightSource>();
+               auto weight = std::make_shared<Constant>();
+               weight->shape = {16, 16, 2, 1};
+               source->weight = weight;
+               g.nodes[1].source = source;
+             }}),
+    [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
+
+TEST(Verify, ChecksScaleAndBias) {
+  Graph graph;
+  const TensorIndex x = graph.AddTensor("x", {1, 4, 2, 2});
+  const TensorIndex y = graph.AddTensor("y", {1, 4, 2, 2});
+  Node node;
+  node.attrs = Affine{};
+  node.inputs = {x};
+  node.output = y;
+  auto source = std::make_shared<WeightSource>();
+  source->scale = {1, 2, 3, 4};
+  node.source = source;
+  graph.AddNode(node);
+  graph.inputs = {{"x", x, {1, 4, 2, 2}, {0, 1, 2, 3}}};
+  graph.outputs = {{"y", y, {1, 4, 2, 2}, {0, 1, 2, 3}}};
+  EXPECT_TRUE(Verify(graph).ok());
+  source->bias = {1, 2};
+  EXPECT_EQ(Verify(graph).error().code, Code::kMalformed);
+}
+
+TEST(Dump, NamesEverythingThatMatters) {
+  Graph graph = TwoConvs();
+  EXPECT_EQ(DumpNode(graph, graph.nodes[0]), "%1 first = Conv(%0 x) 3x3 p1 relu -> 1x8x8x16");
+  EXPECT_EQ(Dump(graph),
+            "graph rows\n"
+            "input %0 x: 1x3x8x8 as 1x8x8x3 [0,2,3,1]\n"
+            "%1 first = Conv(%0 x) 3x3 p1 relu -> 1x8x8x16\n"
+            "%2 second = Conv(%1 a, + %1 a) 1x1 +residual -> 1x8x8x16\n"
+            "output %2 y: 1x16x8x8 as 1x8x8x16 [0,2,3,1]\n");
+}
+
+}  // namespace
+}  // namespace coracle::graph

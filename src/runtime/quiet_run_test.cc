@@ -1,0 +1,142 @@
+// While it predicts, the engine core allocates nothing and calls the system for nothing (one
+// thread), or for futex alone (several). Proved with a counting allocator, and with seccomp filters
+// in a child process that dies otherwise.
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+
+#include "host/posix/memory.h"
+#include "host/posix/threads.h"
+#include "runtime/sealed_graph_for_test.h"
+#include "runtime/session.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CORACLE_OWN_MALLOC 0
+#else
+#define CORACLE_OWN_MALLOC 1
+#endif
+
+namespace {
+
+std::atomic<uint64_t> allocations{0};
+
+}  // namespace
+
+#if CORACLE_OWN_MALLOC
+extern "C" {
+void* __libc_malloc(size_t bytes);
+void* __libc_calloc(size_t count, size_t bytes);
+void* __libc_realloc(void* old, size_t bytes);
+void* __libc_memalign(size_t alignment, size_t bytes);
+
+void* malloc(size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return __libc_malloc(bytes);
+}
+void* calloc(size_t count, size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return __libc_calloc(count, bytes);
+}
+void* realloc(void* old, size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return __libc_realloc(old, bytes);
+}
+void* aligned_alloc(size_t alignment, size_t bytes) {
+  allocations.fetch_add(1, std::memory_order_relaxed);
+  return __libc_memalign(alignment, bytes);
+}
+}  // extern "C"
+#endif
+
+namespace coracle::runtime {
+namespace {
+
+constexpr uint32_t kSize = 17;
+
+/// From now on this process (all of its threads) dies on any system call but exit_group and, if
+/// allowed, futex.
+bool AllowOnly(bool futex) {
+  constexpr uint32_t kNumber = offsetof(seccomp_data, nr);
+  std::array<sock_filter, 5> code = {{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_exit_group, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, futex ? static_cast<uint32_t>(__NR_futex) : 0xFFFFFFFF, 1,
+               0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
+}
+
+struct Ready {
+  SealedGraph sealed = SealInMemory(MakeTestGraph(kSize, 1), host::BlobAccess::kView);
+  host::PosixMemory memory;
+  host::PosixThreads threads;
+  std::unique_ptr<Session> session;
+
+  explicit Ready(uint32_t count) {
+    plan::PlanRequest request;
+    request.threads = count;
+    auto plan = plan::MakePlan(sealed.model->manifest().graph, request);
+    CORACLE_CHECK(plan.ok() && plan->threads == count);
+    auto made =
+        Session::Create(*sealed.model, *plan, kernels::SimdKernels(), {&memory, &threads, nullptr});
+    CORACLE_CHECK(made.ok());
+    session = std::move(made).value();
+    session->WriteInput(0, 0, TestInput(3 * kSize * kSize));
+  }
+};
+
+class QuietRunTest : public testing::TestWithParam<uint32_t> {
+ protected:
+  void SetUp() override {
+    if (CORACLE_OWN_MALLOC == 0)
+      GTEST_SKIP() << "a sanitizer owns malloc and makes calls of its own";
+  }
+};
+
+TEST_P(QuietRunTest, AllocatesNothing) {
+  const Ready ready(GetParam());
+  ASSERT_TRUE(ready.session->Run().ok());  // a first run may bind library functions
+  const uint64_t before = allocations.load();
+  const Status done = ready.session->Run();
+  const uint64_t after = allocations.load();
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(after - before, 0U);
+}
+
+TEST_P(QuietRunTest, CallsTheSystemForNothingButFutex) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const Ready ready(GetParam());
+    // A first run waits until every worker is up: the C library makes calls of its own while a
+    // thread starts.
+    if (!ready.session->Run().ok() || !AllowOnly(GetParam() > 1)) _exit(3);
+    const bool done = ready.session->Run().ok() && ready.session->Run().ok();
+    syscall(SYS_exit_group, done ? 0 : 4);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_FALSE(WIFSIGNALED(status))
+      << "killed by signal " << WTERMSIG(status) << ": a system call was made";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, QuietRunTest, testing::Values(1U, 2U));
+
+}  // namespace
+}  // namespace coracle::runtime
