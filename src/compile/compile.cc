@@ -22,7 +22,7 @@ Result<import::ImportedModel> Import(const std::string& path, const CompileOptio
           Code::kInvalidArgument,
           fmt::format("{}: a Darknet model needs its weights: add --weights-file F", path)};
     }
-    return import::ImportDarknet(path, options.weights_file, {options.extra_output_layers});
+    return import::ImportDarknet(path, options.weights_file, {.extra_output_layers = options.extra_output_layers});
   }
   if (EndsWith(path, ".onnx")) return import::ImportOnnx(path, {options.shapes});
   return Error{

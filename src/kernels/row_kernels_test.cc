@@ -160,9 +160,9 @@ TEST_F(RowKernels, MatMul) {
       a.Append(Draw(0, 3) == 0 ? 1 : dim);
       b.Append(Draw(0, 3) == 0 ? 1 : dim);
     }
-    const uint32_t m = Draw(1, 20);
-    const uint32_t k = Draw(0, 9) == 0 ? Draw(250, 600) : Draw(1, 70);
-    const uint32_t n = Draw(1, 150);
+    const uint32_t m = Draw(1, 14);
+    const uint32_t k = Draw(0, 9) == 0 ? Draw(250, 530) : Draw(1, 70);
+    const uint32_t n = Draw(1, 90);
     a.Append(m);
     a.Append(k);
     b.Append(matmul.transpose_b == graph::TransposeB::kYes ? n : k);

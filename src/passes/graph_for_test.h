@@ -38,7 +38,7 @@ class GraphForTest {
   graph::TensorIndex Transpose(graph::TensorIndex x, std::vector<uint32_t> perm);
   graph::TensorIndex Mean(graph::TensorIndex x, std::vector<uint32_t> axes);
 
-  const Shape& shape(graph::TensorIndex tensor) const { return graph_.shape(tensor); }
+  Shape shape(graph::TensorIndex tensor) const { return graph_.shape(tensor); }
   const graph::Graph& graph() const { return graph_; }
   std::vector<float> Floats(uint64_t count, float low, float high);
   std::mt19937& random() { return random_; }

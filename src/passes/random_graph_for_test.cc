@@ -39,7 +39,7 @@ class RandomBuilder {
     const uint32_t window = Pick(0, 2) == 0 ? count : std::min(count, 2U);
     return tensors_[count - 1 - Pick(0, window - 1)];
   }
-  const Shape& shape(TensorIndex x) const { return builder_.shape(x); }
+  Shape shape(TensorIndex x) const { return builder_.shape(x); }
 
   TensorIndex Grow(TensorIndex x) {
     switch (Pick(0, 19)) {
@@ -108,7 +108,7 @@ class RandomBuilder {
   TensorIndex RandomDense(TensorIndex x) {
     if (shape(x).rank() == 0) return x;
     TensorIndex from = x;
-    const Shape& s = shape(x);
+    const Shape s = shape(x);
     if (s.rank() == 4 && Pick(0, 1) == 0) from = builder_.Reshape(x, {s[0], s[1] * s[2] * s[3]});
     return builder_.Dense(from, Pick(1, 6));
   }
@@ -146,7 +146,7 @@ class RandomBuilder {
 
   /// A constant that broadcasts along a random choice of axes.
   TensorIndex RandomConstant(TensorIndex x) {
-    const Shape& s = shape(x);
+    const Shape s = shape(x);
     Shape constant;
     for (uint32_t axis = Pick(0, s.rank()); axis < s.rank(); ++axis) {
       constant.Append(Pick(0, 1) == 0 ? 1 : s[axis]);
@@ -170,7 +170,7 @@ class RandomBuilder {
   }
 
   TensorIndex RandomPool(TensorIndex x) {
-    const Shape& s = shape(x);
+    const Shape s = shape(x);
     if (s.rank() != 4) return x;
     if (Pick(0, 3) == 0) {
       return builder_.Add(
@@ -202,7 +202,7 @@ class RandomBuilder {
 
   /// Merges two neighbours, splits one axis, adds or removes an axis of 1, or flattens all.
   TensorIndex RandomReshape(TensorIndex x) {
-    const Shape& s = shape(x);
+    const Shape s = shape(x);
     std::vector<uint32_t> dims(s.dims().begin(), s.dims().end());
     const uint32_t at = s.rank() == 0 ? 0 : Pick(0, s.rank() - 1);
     const auto position = dims.begin() + at;
@@ -243,7 +243,7 @@ class RandomBuilder {
   }
 
   TensorIndex RandomSliceOrConcat(TensorIndex x) {
-    const Shape& s = shape(x);
+    const Shape s = shape(x);
     if (s.rank() == 0) return x;
     const uint32_t axis = Pick(0, s.rank() - 1);
     if (Pick(0, 1) == 0 && s.Elements() < 500) {
@@ -260,7 +260,7 @@ class RandomBuilder {
   }
 
   TensorIndex RandomNorm(TensorIndex x) {
-    const Shape& s = shape(x);
+    const Shape s = shape(x);
     if (s.rank() == 0) return x;
     if (Pick(0, 1) == 0) return builder_.Add(graph::Softmax{Pick(0, s.rank() - 1)}, {x});
     const uint32_t last = s.rank() - 1;

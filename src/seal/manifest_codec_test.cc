@@ -184,7 +184,7 @@ TEST(ManifestCodecTest, EveryTruncationAndExtensionIsRefused) {
   for (size_t size = 0; size < plain.size(); ++size) {
     EXPECT_FALSE(DecodeManifest(Bytes(plain).first(size)).ok()) << size;
   }
-  for (const size_t extra : {1, 64, 128}) {
+  for (const size_t extra : {size_t{1}, size_t{64}, size_t{128}}) {
     std::vector<std::byte> longer = plain;
     longer.resize(plain.size() + extra);
     EXPECT_FALSE(DecodeManifest(longer).ok()) << extra;

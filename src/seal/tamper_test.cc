@@ -136,7 +136,7 @@ TEST(TamperTest, TruncationWithAHeaderThatAgrees) {
 }
 
 TEST(TamperTest, TrailingBytes) {
-  for (const size_t extra : {1, 15, 16, 63, 64, 128, 4096}) {
+  for (const size_t extra : std::initializer_list<size_t>{1, 15, 16, 63, 64, 128, 4096}) {
     File file = SealSmallModel();
     file.resize(file.size() + extra);
     ExpectRefusedEveryWay(file, std::to_string(extra));
@@ -162,7 +162,7 @@ TEST(TamperTest, ChunksOfAnotherSealAreRefused) {
 TEST(TamperTest, ManifestOrHeaderOfAnotherSealAreRefused) {
   const File original = SealSmallModel();
   const uint64_t manifest_offset = ChunksOf(original).back().offset + 320;
-  for (const uint64_t seed : {2, 3}) {
+  for (const uint64_t seed : {uint64_t{2}, uint64_t{3}}) {
     const File other = SealSmallModel({.entropy_seed = seed});
     File manifest_replaced = original;
     CopyRange(other, manifest_replaced, manifest_offset, original.size() - manifest_offset);

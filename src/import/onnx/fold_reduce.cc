@@ -116,7 +116,7 @@ FoldResult FoldRange(const OnnxNode& node, FoldBudget& budget) {
     bounds[i] = LoadDoubles(*bound)[0];
   }
   const double count = std::max(std::ceil((bounds[1] - bounds[0]) / bounds[2]), 0.0);
-  if (!std::isfinite(count) || count > std::numeric_limits<int32_t>::max()) {
+  if (bounds[2] == 0 || !std::isfinite(count) || count > std::numeric_limits<int32_t>::max()) {
     return node.Malformed("its bounds give no list");
   }
   const Shape shape{static_cast<uint32_t>(count)};

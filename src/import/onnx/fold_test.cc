@@ -25,9 +25,9 @@ class Folding {
   Folding(const std::string& type, const std::vector<ConstantPtr>& inputs) {
     proto_.set_op_type(type);
     proto_.set_name("n");
-    proto_.add_output("y");
+    *proto_.add_output() = std::string(1, 'y');
     for (const ConstantPtr& input : inputs) {
-      proto_.add_input("c");
+      *proto_.add_input() = std::string(1, 'c');
       inputs_.emplace_back(Value::Of(input));
     }
   }

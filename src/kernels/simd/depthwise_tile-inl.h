@@ -33,7 +33,10 @@ struct DepthwiseCall {
 
 /// `count` floats, zeros behind.
 HWY_INLINE FloatVec LoadChannels(const float* from, uint32_t count) {
-  return count == kTileLanes ? hn::LoadU(FloatTag(), from) : LoadSome(from, count);
+  if constexpr (kTileLanes > 1) {
+    if (count != kTileLanes) return LoadSome(from, count);
+  }
+  return hn::LoadU(FloatTag(), from);
 }
 
 template <int kPixels>
@@ -103,7 +106,7 @@ HWY_NOINLINE void RunDepthwise(const DepthwiseCall& call) {
     Sums::template Add<kPixels>(call, c, kTileLanes, sums);
     FinishTile<kPixels, 1>(finish, call.channel + c, sums);
   }
-  if (c == call.channels) return;
+  if (kTileLanes == 1 || c == call.channels) return;
   finish.last_count = call.channels - c;
   FloatVec sums[kPixels][1];
   BeginSums<kPixels>(call, c, finish.last_count, sums);

@@ -26,7 +26,9 @@ inline constexpr uint32_t kTileLanes = static_cast<uint32_t>(hn::MaxLanes(FloatT
 template <int kVecs>
 HWY_INLINE FloatVec LoadColumns(const float* row, int j, uint32_t last_count) {
   const float* from = row + static_cast<uint32_t>(j) * kTileLanes;
-  if (j == kVecs - 1 && last_count != kTileLanes) return LoadSome(from, last_count);
+  if constexpr (kTileLanes > 1) {
+    if (j == kVecs - 1 && last_count != kTileLanes) return LoadSome(from, last_count);
+  }
   return hn::LoadU(FloatTag(), from);
 }
 
@@ -36,15 +38,13 @@ HWY_INLINE void StoreColumns(const FloatVec (&sums)[kVecs], float* row, uint32_t
     hn::StoreU(sums[j], FloatTag(), row + static_cast<uint32_t>(j) * kTileLanes);
   }
   float* last = row + (kVecs - 1) * kTileLanes;
-#if HWY_TARGET <= HWY_AVX3  // a masked store costs no more
-  hn::BlendedStore(sums[kVecs - 1], hn::FirstN(FloatTag(), last_count), FloatTag(), last);
-#else
-  if (last_count == kTileLanes) {
+  if constexpr (kTileLanes == 16) {  // a masked store costs no more
+    hn::BlendedStore(sums[kVecs - 1], hn::FirstN(FloatTag(), last_count), FloatTag(), last);
+  } else if (kTileLanes == 1 || last_count == kTileLanes) {
     hn::StoreU(sums[kVecs - 1], FloatTag(), last);
-  } else {
+  } else if constexpr (kTileLanes > 1) {
     StoreSome(sums[kVecs - 1], last, last_count);
   }
-#endif
 }
 
 template <int kPixels, int kVecs>

@@ -29,6 +29,9 @@ HWY_INLINE FloatVec LoadSome(const float* p, size_t count) {
   const FloatTag d;
 #if HWY_TARGET <= HWY_AVX2  // these mask without touching what is masked off
   return hn::MaskedLoad(hn::FirstN(d, count), d, p);
+#elif HWY_TARGET == HWY_SCALAR  // one lane: never a part
+  static_cast<void>(count);
+  return hn::LoadU(d, p);
 #else
   HWY_ALIGN float lanes[hn::MaxLanes(d)] = {};
   std::memcpy(lanes, p, count * sizeof(float));
@@ -46,6 +49,9 @@ HWY_INLINE void StoreSome(FloatVec v, float* p, size_t count) {
   const FloatTag d;
 #if HWY_TARGET <= HWY_AVX2
   hn::BlendedStore(v, hn::FirstN(d, count), d, p);
+#elif HWY_TARGET == HWY_SCALAR
+  static_cast<void>(count);
+  hn::StoreU(v, d, p);
 #else
   HWY_ALIGN float lanes[hn::MaxLanes(d)];
   hn::Store(v, d, lanes);

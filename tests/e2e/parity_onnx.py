@@ -1,0 +1,178 @@
+"""ONNX models answer as ONNX Runtime does: within 1e-4 of each output's largest magnitude."""
+
+import unittest
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+
+import harness
+
+IMAGE_224 = (1, 3, 224, 224)
+
+
+class Models(harness.CoracleTest):
+    def check(self, model, name, shape):
+        x = self.random_input(shape)
+        sealed = self.seal(model, "--shape", f"{name}={'x'.join(map(str, shape))}")
+        _, ours = self.run_sealed(sealed, {name: x})
+        theirs = harness.onnxruntime(model, {name: x}, self.folder / "ort")
+        self.assertEqual(sorted(ours), sorted(theirs))
+        for output, expected in theirs.items():
+            self.assertEqual(ours[output].shape, expected.shape, output)
+            self.assert_close(ours[output], expected, f"{model.name} {output} {expected.shape}")
+
+    def test_tiny_cnn(self):
+        self.check(harness.TINY_CNN, "input", (1, 3, 32, 32))
+
+    def test_ocr_detector_320(self):
+        self.check(harness.needs_asset(harness.OCR_DET), "x", (1, 3, 320, 320))
+
+    def test_ocr_detector_960_slow(self):
+        harness.needs_slow()
+        self.check(harness.needs_asset(harness.OCR_DET), "x", (1, 3, 960, 960))
+
+    def test_ocr_recogniser(self):
+        self.check(harness.needs_asset(harness.OCR_REC), "x", (1, 3, 48, 320))
+
+    def test_ocr_recogniser_odd_width(self):
+        self.check(harness.needs_asset(harness.OCR_REC), "x", (1, 3, 48, 203))
+
+    def test_ocr_orientation(self):
+        self.check(harness.needs_asset(harness.OCR_CLS), "x", (1, 3, 48, 192))
+
+    def test_expression(self):
+        self.check(harness.needs_asset("face/fr_expression.onnx"), "input", IMAGE_224)
+
+    def test_squeezenet(self):
+        self.check(harness.needs_model("squeezenet_v1.0_imagenet.onnx"), "data", (1, 3, 227, 227))
+
+    def test_mobilenet(self):
+        self.check(harness.needs_model("mobilenet_v2_1.0_224_quant_fp32.onnx"), "input", IMAGE_224)
+
+    def test_generated_mobilenet(self):
+        self.check(harness.generated_onnx("mobilenetv2"), "input", IMAGE_224)
+
+    def test_generated_resnet50(self):
+        self.check(harness.generated_onnx("resnet50"), "input", IMAGE_224)
+
+    def test_generated_vgg16_slow(self):
+        harness.needs_slow()
+        self.check(harness.generated_onnx("vgg16"), "input", IMAGE_224)
+
+
+class Pictures(harness.CoracleTest):
+    """Real pictures, through the sealed preprocessing and decoder."""
+
+    def top_label(self, model, preprocess, labels, picture):
+        lines = harness.needs_model("imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
+        label_file = self.folder / "labels.txt"
+        label_file.write_text("\n".join(lines[labels]) + "\n", encoding="utf-8")
+        sealed = self.seal(harness.needs_model(model), "--preprocess", preprocess, "--decode", "topk", "--labels", label_file)
+        report, _ = self.run_sealed(sealed, harness.needs_model(picture), "--top", "3")
+        top = report["outputs"][0]["top"]
+        print(top)
+        self.assertEqual(len(top), 3)
+        self.assertGreaterEqual(top[0]["score"], top[1]["score"])
+        return top[0]["label"]
+
+    def test_squeezenet_sees_a_cat(self):
+        label = self.top_label("squeezenet_v1.0_imagenet.onnx", "caffe", slice(1, None), "cat.bmp")
+        self.assertRegex(label, r"(?i)\b(cat|tabby)\b")
+
+    def test_squeezenet_sees_a_hot_dog(self):
+        label = self.top_label("squeezenet_v1.0_imagenet.onnx", "caffe", slice(1, None), "hot_dog.jpg")
+        self.assertRegex(label, r"(?i)\bhot ?dog\b")
+
+    def test_mobilenet_sees_a_cat(self):
+        label = self.top_label("mobilenet_v2_1.0_224_quant_fp32.onnx", "tf", slice(None), "cat.bmp")
+        self.assertRegex(label, r"(?i)\b(cat|tabby)\b")
+
+    def test_mobilenet_sees_a_hot_dog(self):
+        label = self.top_label("mobilenet_v2_1.0_224_quant_fp32.onnx", "tf", slice(None), "hot_dog.jpg")
+        self.assertRegex(label, r"(?i)\bhot ?dog\b")
+
+
+def declared_shape(value):
+    return tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+
+
+class NodeTests(harness.CoracleTest):
+    """ONNX's own operator tests: what is imported computes the stored output, the rest is refused clearly."""
+
+    def stored(self, folder, kind, values):
+        """The arrays of a case's files; bfloat16, which numpy lacks, is stored as its upper 16 bits."""
+        arrays = []
+        for i, value in enumerate(values):
+            tensor = onnx.TensorProto()
+            tensor.ParseFromString((folder / "test_data_set_0" / f"{kind}_{i}.pb").read_bytes())
+            array = onnx.numpy_helper.to_array(tensor)
+            if value.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16 and array.dtype == np.uint16:
+                array = (array.astype(np.uint32) << 16).view(np.float32)
+            arrays.append(array)
+        return arrays
+
+    def run_case(self, folder):
+        """"ran", or a line on why not; asserts nothing, so that one case does not hide the others."""
+        sealed = self.folder / "node.sealed"
+        sealed.unlink(missing_ok=True)
+        done = self.coracle("seal", folder / "model.onnx", "-o", sealed, "--key", self.key, "--exact")
+        if done.code != 0:
+            return self.judge_refusal(done, sealed)
+        graph = onnx.load(folder / "model.onnx").graph
+        constants = {c.name for c in graph.initializer}
+        values = [i for i in graph.input if i.name not in constants]
+        arrays = self.stored(folder, "input", values)
+        if any(array.shape != declared_shape(value) for value, array in zip(values, arrays)):
+            return "unfit: the stored input has not the model's shape"
+        inputs = {value.name: self.save(array, f"in{i}.npy") for i, (value, array) in enumerate(zip(values, arrays))}
+        results = self.folder / "out"
+        done = self.coracle("run", sealed, "--key", self.key, "--output", f"{results}/", *harness.input_options(inputs))
+        if done.code != 0:
+            return f"WRONG: sealed, but run failed: {done.err.strip()[:300]}"
+        for output, expected in zip(graph.output, self.stored(folder, "output", graph.output)):
+            ours = np.load(results / f"{harness.file_stem(output.name)}.npy")
+            if ours.shape != expected.shape:
+                return f"WRONG: output {output.name} has shape {ours.shape}, expected {expected.shape}"
+            # Coracle computes what the model rounds to bfloat16 in float32.
+            coarse = any(v.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16 for v in graph.output)
+            if not self.agrees(ours, expected, 2.0**-8 if coarse else 1e-3):
+                return f"WRONG: output {output.name} is off by {harness.relative_difference(ours, expected):.2e}"
+        return "ran"
+
+    def agrees(self, ours, expected, relative):
+        if np.allclose(ours, expected, rtol=relative, atol=1e-5, equal_nan=True):
+            return True
+        return bool(np.isfinite(expected).all()) and harness.relative_difference(ours, expected) <= harness.PARITY
+
+    def judge_refusal(self, done, sealed):
+        lines = done.err.splitlines()
+        clear = done.code in (1, 2) and len(lines) == 1 and lines[0].startswith("coracle: ") and not sealed.exists()
+        return f"refused: {lines[0][:300]}" if clear else f"WRONG: unclear refusal, exit {done.code}: {done.err[:600]}"
+
+    def check_folder(self, kind, least):
+        root = harness.needs_file(f"/usr/share/libonnx-testdata/data/{kind}", "libonnx-testdata")
+        verdicts = {f.name: self.run_case(f) for f in sorted(root.iterdir()) if (f / "model.onnx").exists()}
+        ran = [name for name, verdict in verdicts.items() if verdict == "ran"]
+        wrong = {name: verdict for name, verdict in verdicts.items() if verdict.startswith("WRONG")}
+        refused = {name: verdict for name, verdict in verdicts.items() if verdict.startswith("refused")}
+        print(f"{kind}: {len(ran)} ran, {len(refused)} refused, {len(wrong)} wrong")
+        self.assertFalse(wrong, "\n".join(f"{name}: {verdict}" for name, verdict in wrong.items()))
+        self.assertGreaterEqual(len(ran), least,
+                                "\n".join(f"{name}: {verdict}" for name, verdict in refused.items()))
+
+    def test_node(self):
+        self.check_folder("node", 1)
+
+    def test_simple(self):
+        self.check_folder("simple", 1)
+
+    def test_pytorch_converted(self):
+        self.check_folder("pytorch-converted", 1)
+
+    def test_pytorch_operator(self):
+        self.check_folder("pytorch-operator", 1)
+
+
+if __name__ == "__main__":
+    harness.main()
