@@ -8,6 +8,7 @@
 #include "import/darknet/darknet_import.h"
 #include "import/onnx/onnx_import.h"
 #include "kernels/packing.h"
+#include "passes/delay_expanding.h"
 #include "passes/pipeline.h"
 
 namespace coracle::compile {
@@ -22,7 +23,8 @@ Result<import::ImportedModel> Import(const std::string& path, const CompileOptio
           Code::kInvalidArgument,
           fmt::format("{}: a Darknet model needs its weights: add --weights-file F", path)};
     }
-    return import::ImportDarknet(path, options.weights_file, {.extra_output_layers = options.extra_output_layers});
+    return import::ImportDarknet(path, options.weights_file,
+                                 {.extra_output_layers = options.extra_output_layers});
   }
   if (EndsWith(path, ".onnx")) return import::ImportOnnx(path, {options.shapes});
   return Error{
@@ -47,6 +49,7 @@ Result<CompiledModel> Compile(const std::string& path, const CompileOptions& opt
   TRY_ASSIGN(import::ImportedModel imported, Import(path, options));
   TRY(passes::RunPasses(imported.graph));
   TRY_ASSIGN(graph::Graph lowered, passes::LowerToRows(imported.graph));
+  passes::DelayExpandingNodes(lowered);
   CutWeights(lowered);
   return CompiledModel{std::move(lowered), std::move(imported.decode_json)};
 }

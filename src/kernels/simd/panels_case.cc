@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/check.h"
+#include "fmt/format.h"
 
 namespace coracle::kernels {
 namespace {
@@ -51,13 +52,10 @@ float ExactActivation(const graph::Activation& f, float x) {
 
 std::string Describe(const LayerShape& s) {
   const graph::Window& w = s.window;
-  return std::string(graph::OpName(s.kind)) + " n" + std::to_string(s.images) + " " +
-         std::to_string(s.height) + "x" + std::to_string(s.width) + " " + std::to_string(s.inputs) +
-         "->" + std::to_string(s.outputs) + " g" + std::to_string(s.groups) + " k" +
-         std::to_string(w.kernel_h) + "x" + std::to_string(w.kernel_w) + " s" +
-         std::to_string(w.stride_h) + "x" + std::to_string(w.stride_w) + " d" +
-         std::to_string(w.dilation_h) + "x" + std::to_string(w.dilation_w) + " p" +
-         std::to_string(w.pad_top) + "," + std::to_string(w.pad_left);
+  return fmt::format("{} n{} {}x{} {}->{} g{} k{}x{} s{}x{} d{}x{} p{},{}", graph::OpName(s.kind),
+                     s.images, s.height, s.width, s.inputs, s.outputs, s.groups, w.kernel_h,
+                     w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.pad_top,
+                     w.pad_left);
 }
 
 LayerCase::LayerCase(const LayerShape& shape, uint64_t seed) : shape_(shape) {
