@@ -16,7 +16,7 @@ ElementSource ConcatSource(const Graph& graph, const Node& node, const Index& ou
     if (source.index[axis] < dim) return source;
     source.index[axis] -= dim;
   }
-  CORACLE_CHECK(!"an output element lies in one of the inputs");
+  CORACLE_CHECK(false);  // an output element lies in one of the inputs
   return source;
 }
 

@@ -174,7 +174,7 @@ uint64_t ConstantOffset(const Node& node, const ChunkDescriptor& chunk) {
     if (other.index == chunk.index) return bytes / kFloatBytes;
     bytes += other.bytes;
   }
-  CORACLE_CHECK(!"the chunk belongs to the node");
+  CORACLE_CHECK(false);  // not a chunk of the node
   return 0;
 }
 

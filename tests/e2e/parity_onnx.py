@@ -103,6 +103,12 @@ def inputs_of(graph):
     return [value for value in graph.input if value.name not in constants]
 
 
+def all_tensors(values):
+    return all(value.type.HasField("tensor_type") for value in values)
+
+
+# ONNX Runtime too answers otherwise: the stored output is of a resize to 0.6 x 4 = 2.4 columns.
+WRONG_IN_THE_DATA = {"test_resize_downsample_scales_linear_align_corners"}
 # Refusals of cases that are supported once some inputs are constants.
 WANTS_CONSTANTS = re.compile("must be a constant|has elements of type (int|uint|bool)|on constants only|not depend on any")
 
@@ -126,7 +132,7 @@ class NodeTests(harness.CoracleTest):
         sealed.unlink(missing_ok=True)
         return self.coracle("seal", model, "-o", sealed, "--key", self.key, "--exact")
 
-    def with_constants(self, folder, model, arrays):
+    def with_constants(self, model, arrays):
         """The case with every stored input but the first made a constant, as weights are in real models."""
         values = inputs_of(model.graph)
         for value, array in zip(values[1:], arrays[1:]):
@@ -139,14 +145,18 @@ class NodeTests(harness.CoracleTest):
     def run_case(self, folder):
         """"ran", or a line on why not; asserts nothing, so that one case does not hide the others."""
         model = onnx.load(folder / "model.onnx")
-        arrays = self.stored(folder, "input", inputs_of(model.graph))
         sealed = self.folder / "node.sealed"
         done = self.seal_case(folder / "model.onnx", sealed)
-        if done.code == 1 and len(arrays) > 1 and WANTS_CONSTANTS.search(done.err):
-            done = self.seal_case(self.with_constants(folder, model, arrays), sealed)
+        if done.code != 0:
+            verdict = self.judge_refusal(done, sealed)
+            values = inputs_of(model.graph)
+            if len(values) < 2 or not WANTS_CONSTANTS.search(verdict) or not all_tensors(values):
+                return verdict
+            done = self.seal_case(self.with_constants(model, self.stored(folder, "input", values)), sealed)
         if done.code != 0:
             return self.judge_refusal(done, sealed)
-        return self.compare_case(folder, model.graph, arrays, sealed)
+        stored_inputs = self.stored(folder, "input", inputs_of(model.graph))
+        return self.compare_case(folder, model.graph, stored_inputs, sealed)
 
     def compare_case(self, folder, graph, arrays, sealed):
         values = inputs_of(graph)
@@ -179,7 +189,8 @@ class NodeTests(harness.CoracleTest):
 
     def check_folder(self, kind, least):
         root = harness.needs_file(f"/usr/share/libonnx-testdata/data/{kind}", "libonnx-testdata")
-        verdicts = {f.name: self.run_case(f) for f in sorted(root.iterdir()) if (f / "model.onnx").exists()}
+        cases = [f for f in sorted(root.iterdir()) if (f / "model.onnx").exists() and f.name not in WRONG_IN_THE_DATA]
+        verdicts = {case.name: self.run_case(case) for case in cases}
         ran = [name for name, verdict in verdicts.items() if verdict == "ran"]
         wrong = {name: verdict for name, verdict in verdicts.items() if verdict.startswith("WRONG")}
         refused = {name: verdict for name, verdict in verdicts.items() if verdict.startswith("refused")}
@@ -189,16 +200,16 @@ class NodeTests(harness.CoracleTest):
                                 "\n".join(f"{name}: {verdict}" for name, verdict in refused.items()))
 
     def test_node(self):
-        self.check_folder("node", 1)
+        self.check_folder("node", 350)
 
     def test_simple(self):
-        self.check_folder("simple", 1)
+        self.check_folder("simple", 5)
 
     def test_pytorch_converted(self):
-        self.check_folder("pytorch-converted", 1)
+        self.check_folder("pytorch-converted", 66)
 
     def test_pytorch_operator(self):
-        self.check_folder("pytorch-operator", 1)
+        self.check_folder("pytorch-operator", 28)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,9 @@ EmitResult EmitCast(const OnnxNode& node, GraphBuilder& /*builder*/) {
   if (to < 0 || to > std::numeric_limits<int32_t>::max())
     return node.Malformed("its type is wrong");
   TRY_ASSIGN(const DType dtype, DTypeOfOnnx(static_cast<int32_t>(to), node.Where()));
+  if (to == onnx::TensorProto::BFLOAT16) {
+    return node.Unsupported("activations as bfloat16 are not supported");
+  }
   if (!IsFloating(dtype)) {
     return node.Unsupported(fmt::format("activations as {} are not supported", DTypeName(dtype)));
   }

@@ -147,10 +147,11 @@ Status OnnxWalker::BindInput(const onnx::ValueInfoProto& input) {
     return Error{Code::kUnsupported, what + " is no tensor"};
   }
   TRY_ASSIGN(const DType dtype, DTypeOfOnnx(input.type().tensor_type().elem_type(), what));
-  if (dtype != DType::kFloat32 && dtype != DType::kFloat16) {
+  const bool bfloat16 = input.type().tensor_type().elem_type() == onnx::TensorProto::BFLOAT16;
+  if (bfloat16 || (dtype != DType::kFloat32 && dtype != DType::kFloat16)) {
     return Error{Code::kUnsupported,
                  fmt::format("{} has elements of type {}; only float32 and float16 are supported",
-                             what, DTypeName(dtype))};
+                             what, bfloat16 ? "bfloat16" : DTypeName(dtype))};
   }
   TRY_ASSIGN(const Shape shape, InputShape(input, options_));
   TRY_ASSIGN(const graph::TensorIndex tensor, builder_.AddInput(input.name(), shape));

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <memory>
 #include <random>
+#include <string_view>
 
 #include "base/check.h"
-#include "fmt/format.h"
 
 namespace coracle::kernels {
 namespace {
@@ -45,17 +45,33 @@ float ExactActivation(const graph::Activation& f, float x) {
     case graph::ActivationKind::kAbs:
       return std::abs(x);
     default:
-      CORACLE_CHECK(!"an exact activation");
+      CORACLE_CHECK(false);  // no exact activation
       return 0;
   }
 }
 
 std::string Describe(const LayerShape& s) {
   const graph::Window& w = s.window;
-  return fmt::format("{} n{} {}x{} {}->{} g{} k{}x{} s{}x{} d{}x{} p{},{}", graph::OpName(s.kind),
-                     s.images, s.height, s.width, s.inputs, s.outputs, s.groups, w.kernel_h,
-                     w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w, w.pad_top,
-                     w.pad_left);
+  std::string out(graph::OpName(s.kind));
+  const auto add = [&out](std::string_view label, uint32_t value) {
+    out += label;
+    out += std::to_string(value);
+  };
+  add(" n", s.images);
+  add(" ", s.height);
+  add("x", s.width);
+  add(" ", s.inputs);
+  add("->", s.outputs);
+  add(" g", s.groups);
+  add(" k", w.kernel_h);
+  add("x", w.kernel_w);
+  add(" s", w.stride_h);
+  add("x", w.stride_w);
+  add(" d", w.dilation_h);
+  add("x", w.dilation_w);
+  add(" p", w.pad_top);
+  add(",", w.pad_left);
+  return out;
 }
 
 LayerCase::LayerCase(const LayerShape& shape, uint64_t seed) : shape_(shape) {
@@ -95,7 +111,7 @@ LayerCase::LayerCase(const LayerShape& shape, uint64_t seed) : shape_(shape) {
   const auto floats = std::make_shared<std::vector<float>>(
       Random(size_t{shape.inputs} / shape.groups * shape.outputs * kernel, seed));
   auto weight = std::make_shared<graph::Constant>();
-  weight->name = "w";
+  weight->name = std::string("w");  // GCC 12 sees an overlap in = "w"
   weight->bytes = std::as_bytes(std::span(*floats));
   weight->owner = floats;
   auto source = std::make_shared<graph::WeightSource>();

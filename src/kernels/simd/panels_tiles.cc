@@ -30,7 +30,8 @@ TileBlocks::TileBlocks(const TileRequest& request) : request_(request) {
 
   const uint32_t run = part.x.taps * part.inputs;
   contiguous_ = part.x.tap_step == 1 && in.pixel_stride == static_cast<ptrdiff_t>(part.inputs);
-  patches_ = part.inputs < kPatchInputsMax && part.y.taps * part.x.taps > 1;
+  patches_ = part.inputs < kPatchInputsMax && part.y.taps * part.x.taps > 1 &&
+             (contiguous_ || part.inputs < 4);
   use_runs_ =
       patches_ || (contiguous_ && part.x.taps > 1 && (rows_inside || run <= kZeroPixelFloats));
   uint32_t k_end = request.k_end;

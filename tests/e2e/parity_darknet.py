@@ -1,0 +1,129 @@
+"""Darknet models answer as Debian's libdarknet does: at the last layers and every head, before and after it.
+
+Generated weights are random but sane (make_darknet_weights). Within 1e-4 of each layer's largest magnitude.
+"""
+
+import re
+
+import harness
+
+HEADS = ("softmax", "yolo", "region", "detection")
+
+
+def network_shape(cfg):
+    text = cfg.read_text(encoding="ascii")
+    return (1, *(int(re.search(rf"^{key}\s*=\s*(\d+)", text, re.M)[1]) for key in ("channels", "height", "width")))
+
+
+class DarknetTest(harness.CoracleTest):
+    def check(self, cfg, weights):
+        """Compares all layers that darknet_host gives: heads, and what feeds them."""
+        x = self.random_input(network_shape(cfg), low=0.0)
+        theirs = harness.darknet(cfg, weights, x, self.folder / "darknet")
+        layers = {name: re.fullmatch(r"layer_(\d+)_(\w+)", name).groups() for name in theirs if name != "output"}
+        self.assertTrue(layers, f"{cfg.stem} has no head: {sorted(theirs)}")
+        before = [index for index, kind in layers.values() if kind not in HEADS]
+        options = [word for index in before for word in ("--output-layer", index)]
+        _, ours = self.run_sealed(self.seal(cfg, "--weights-file", weights, *options), x)
+        names = {name: f"{kind}_{index}" if kind in HEADS else f"layer_{index}" for name, (index, kind) in layers.items()}
+        self.assertEqual(sorted(ours), sorted(names.values()))
+        for name, output in names.items():
+            self.assert_close(ours[output], theirs[name], f"{cfg.stem} {name} {theirs[name].shape}")
+
+    def debian(self, name):
+        harness.needs_host("make_darknet_weights")
+        cfg = harness.needs_file(harness.DARKNET / f"cfg/{name}.cfg", "darknet")
+        self.check(cfg, harness.generated_weights(cfg))
+
+
+class Networks(DarknetTest):
+    def test_alexnet(self):
+        self.debian("alexnet")
+
+    def test_vgg_16(self):
+        self.debian("vgg-16")
+
+    def test_resnet50(self):
+        self.debian("resnet50")
+
+    def test_densenet201(self):
+        self.debian("densenet201")
+
+    def test_darknet19(self):
+        self.debian("darknet19")
+
+    def test_darknet53(self):
+        self.debian("darknet53")
+
+    def test_extraction(self):
+        self.debian("extraction")
+
+    def test_yolov2_tiny(self):
+        self.debian("yolov2-tiny")
+
+    def test_yolov3_tiny(self):
+        self.debian("yolov3-tiny")
+
+    def test_yolo_fastest(self):
+        cfg = harness.needs_model("yolo-fastest-1.1-xl.cfg")
+        self.check(cfg, harness.needs_model("yolo-fastest-1.1-xl.weights"))
+
+
+class MoreNetworks(DarknetTest):
+    """Further ones of the same layer types; slow."""
+
+    def setUp(self):
+        harness.needs_slow()
+        super().setUp()
+
+    def test_resnet18(self):
+        self.debian("resnet18")
+
+    def test_resnet34(self):
+        self.debian("resnet34")
+
+    def test_resnet101(self):
+        self.debian("resnet101")
+
+    def test_resnet152(self):
+        self.debian("resnet152")
+
+    def test_resnext50(self):
+        self.debian("resnext50")
+
+    def test_yolov2(self):
+        self.debian("yolov2")
+
+    def test_yolov3(self):
+        self.debian("yolov3")
+
+
+class Detection(harness.CoracleTest):
+    def detect(self, picture, *options):
+        cfg = harness.needs_model("yolo-fastest-1.1-xl.cfg")
+        weights = harness.needs_model("yolo-fastest-1.1-xl.weights")
+        picture = harness.needs_file(harness.DARKNET / "data" / picture, "darknet")
+        names = harness.needs_file(harness.DARKNET / "data/coco.names", "darknet")
+        sealed = self.seal(cfg, "--weights-file", weights, "--preprocess", "darknet", "--decode", "yolo", "--labels", names)
+        report, _ = self.run_sealed(sealed, picture, *options)
+        return [found for output in report["outputs"] for found in output.get("detections", [])]
+
+    def test_dog_car_and_bicycle(self):
+        """Debian's darknet gives dog 94 %, car 88 %, bicycle 86 %."""
+        drawn = self.folder / "drawn.png"
+        found = {d["label"]: d for d in self.detect("dog.jpg", "--draw", drawn)}
+        print(found)
+        for label, score in (("dog", 0.94), ("car", 0.88), ("bicycle", 0.86)):
+            self.assertIn(label, found)
+            self.assertAlmostEqual(found[label]["score"], score, delta=0.011, msg=label)
+        self.assertEqual(drawn.read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
+        # The picture is 768x576; the dog sits left of its middle, in the lower half.
+        x, y, width, height = found["dog"]["box"]
+        self.assertLess(abs(x + width / 2 - 220) + abs(y + height / 2 - 380), 80)
+
+    def test_the_picture_with_a_person(self):
+        self.assertIn("person", [d["label"] for d in self.detect("person.jpg")])
+
+
+if __name__ == "__main__":
+    harness.main()
