@@ -6,11 +6,14 @@ CORACLE_ASSETS (as tools/fetch_assets lays out), CORACLE_MODELS (optional furthe
 """
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +64,35 @@ def run_program(*arguments, cwd=None, environment=None):
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.ptrace.argtypes = [ctypes.c_long] * 4
+PTRACE_TRACEME, PTRACE_CONT, PTRACE_SETOPTIONS, PTRACE_O_TRACEEXIT = 0, 7, 0x4200, 0x40
+STOPPED_AT_EXIT = signal.SIGTRAP | (6 << 8)
+
+
+def peak_resident_bytes(*arguments):
+    """Runs a program and reads its VmHWM, from outside, at the moment that it exits. Returns (its exit code, bytes).
+
+    Not wait4's ru_maxrss: that one is never below what its parent, this interpreter, had when it forked.
+    """
+    program = subprocess.Popen([str(a) for a in arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: LIBC.ptrace(PTRACE_TRACEME, 0, 0, 0))
+    _, status = os.waitpid(program.pid, 0)
+    if LIBC.ptrace(PTRACE_SETOPTIONS, program.pid, 0, PTRACE_O_TRACEEXIT) != 0:
+        program.kill()
+        raise unittest.SkipTest("ptrace is not allowed here")
+    deliver, peak = 0, 0
+    while not os.WIFEXITED(status) and not os.WIFSIGNALED(status):
+        if status >> 8 == STOPPED_AT_EXIT:
+            text = pathlib.Path(f"/proc/{program.pid}/status").read_text(encoding="ascii", errors="replace")
+            peak = int(re.search(r"^VmHWM:\s*(\d+) kB$", text, re.M)[1]) * 1024
+        LIBC.ptrace(PTRACE_CONT, program.pid, 0, deliver)
+        _, status = os.waitpid(program.pid, 0)
+        deliver = os.WSTOPSIG(status) if os.WIFSTOPPED(status) and status >> 8 != STOPPED_AT_EXIT else 0
+    program.returncode = os.waitstatus_to_exitcode(status)
+    return program.returncode, peak
+
+
 def run_reference(*arguments):
     """A reference engine or generator, which must succeed. Returns its JSON line, if it prints one."""
     done = run_program(*arguments)
@@ -72,10 +104,13 @@ def run_reference(*arguments):
 class CoracleTest(unittest.TestCase):
     """A test with a temporary folder and an owner key in it."""
 
+    sealing = None  # what the last `coracle seal --json` said
+
     def setUp(self):
         if not CORACLE.exists():
             self.fail(f"{CORACLE} is not there: build first, or set CORACLE_BIN")
-        folder = tempfile.TemporaryDirectory(prefix="coracle-e2e-")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="run-", dir=CACHE)
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.key = self.make_key("owner.key")
@@ -96,7 +131,9 @@ class CoracleTest(unittest.TestCase):
         """Seals exactly, in fp32, as parity needs. Returns the sealed file's path."""
         sealed = self.folder / name
         sealed.unlink(missing_ok=True)
-        self.succeed("seal", model, "-o", sealed, "--key", self.key, "--weights", "fp32", "--exact", *options)
+        done = self.succeed("seal", model, "-o", sealed, "--key", self.key, "--weights", "fp32", "--exact", "--json",
+                            *options)
+        self.sealing = done.json
         return sealed
 
     def run_sealed(self, sealed, inputs, *options):
