@@ -6,8 +6,8 @@
 namespace coracle::plan {
 namespace {
 
-// Estimates of fixed costs: dispatch of a step, the calls of one more band, and two crossings of a spinning
-// barrier. They order plans; they are not measurements.
+// Estimates of fixed costs: dispatch of a step, the calls of one more band, and two crossings of a
+// spinning barrier. They order plans; they are not measurements.
 constexpr double kStepMs = 0.002;
 constexpr double kBandMs = 0.001;
 constexpr double kBarrierMs = 0.003;

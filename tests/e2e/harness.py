@@ -33,7 +33,6 @@ CORACLE = BIN / "coracle"
 MIB = 1 << 20
 # What a process needs beside its budget: the program itself, its libraries, stacks.
 PROCESS_BYTES = 16 * MIB
-TAMPERED = "the sealed model is not what its owner sealed; nothing was predicted"
 PARITY = 1e-4
 PROGRAM_SECONDS = 1200
 EXIT_SKIPPED = 77

@@ -9,12 +9,12 @@ import time
 import numpy as np
 
 import harness
-from harness import TAMPERED
 
 HEADER_BYTES = 128
-# docs/formats/sealed-model.md: errors that come before any key is used.
-FORMAT_ERRORS = r"sealed|magic|version|suite|manifest|length|short|bytes"
-# Fields of the header that are read before a key is: magic, version, suite, manifest offset and bytes.
+TAMPERED = ("tampered",)
+# docs/formats/sealed-model.md: errors that come before any key is used ...
+BEFORE_ANY_KEY = ("malformed", "unsupported", "invalid_argument")
+# ... from these fields of the header: magic, version, suite, manifest offset and bytes.
 PLAIN_FIELDS = set(range(16)) | set(range(112, 128))
 
 
@@ -28,22 +28,21 @@ class Tampering(harness.CoracleTest):
         self.assertEqual(self.manifest_offset + self.manifest_bytes + 16, len(self.bytes))
         self.random = np.random.default_rng(2026)
 
-    def check_refused(self, changed, what, message=None, verbs=("run", "check"), key=None):
-        """`message`: what the line must have; None: tampered, or an error of the format."""
+    def check_refused(self, changed, what, codes=TAMPERED, verbs=("run", "check"), key=None):
         path = self.folder / "changed.sealed"
         path.write_bytes(changed)
+        return [self.check_line(verb, path, what, codes, key or self.key) for verb in verbs]
+
+    def check_line(self, verb, path, what, codes, key, *options):
         output = self.folder / "never.npy"
-        key = key or self.key
-        for verb in verbs:
-            options = ("--input", self.x, "--output", output) if verb == "run" else ()
-            done = self.coracle(verb, path, "--key", key, *options)
-            line = self.assert_one_line(done, 1)
-            self.assertEqual(done.out, "", what)
-            self.assertFalse(output.exists(), f"{what}: an output was written")
-            if message is not None:
-                self.assertIn(message, line, what)
-            else:
-                self.assertRegex(line, f"{TAMPERED}|{FORMAT_ERRORS}", what)
+        if verb == "run":
+            options = ("--input", self.x, "--output", output, *options)
+        done = self.coracle(verb, path, "--key", key, "--json", *options)
+        line = self.assert_one_line(done, 1)
+        self.assertEqual(list(done.json), ["error"], what)
+        self.assertIn(done.json["error"]["code"], codes, f"{what}: {done}")
+        self.assertFalse(output.exists(), f"{what}: an output was written")
+        return line
 
     def flipped(self, position, bit=None):
         changed = bytearray(self.bytes)
@@ -52,43 +51,49 @@ class Tampering(harness.CoracleTest):
 
     def test_each_byte_of_the_header(self):
         for position in range(HEADER_BYTES):
-            message = None if position in PLAIN_FIELDS else TAMPERED
-            self.check_refused(self.flipped(position), f"header byte {position}", message)
+            codes = TAMPERED + BEFORE_ANY_KEY if position in PLAIN_FIELDS else TAMPERED
+            self.check_refused(self.flipped(position), f"header byte {position}", codes)
 
     def test_bytes_of_the_manifest(self):
         end = len(self.bytes)
         positions = {self.manifest_offset, end - 16, end - 1}
         positions |= set(self.random.integers(self.manifest_offset, end, 400 if harness.SLOW else 60).tolist())
         for position in sorted(positions):
-            self.check_refused(self.flipped(position), f"manifest byte {position}", TAMPERED, verbs=("run",))
+            self.check_refused(self.flipped(position), f"manifest byte {position}", verbs=("run",))
 
     def test_bytes_of_the_weights(self):
         positions = {HEADER_BYTES, self.manifest_offset - 1}
         positions |= set(self.random.integers(HEADER_BYTES, self.manifest_offset, 800 if harness.SLOW else 100).tolist())
         for position in sorted(positions):
-            self.check_refused(self.flipped(position), f"weight byte {position}", TAMPERED)
+            self.check_refused(self.flipped(position), f"weight byte {position}")
 
     def test_bytes_of_the_weights_in_read_mode(self):
-        output = self.folder / "never.npy"
         path = self.folder / "changed.sealed"
         for position in self.random.integers(HEADER_BYTES, self.manifest_offset, 20).tolist():
             path.write_bytes(self.flipped(position))
             for threads in (1, 2):
-                done = self.coracle("run", path, "--key", self.key, "--input", self.x, "--output", output, "--blob", "read",
-                                    "--threads", threads)
-                self.assertIn(TAMPERED, self.assert_one_line(done, 1))
-                self.assertFalse(output.exists())
+                self.check_line("run", path, f"weight byte {position}", TAMPERED, self.key, "--blob", "read", "--threads",
+                                threads)
+
+    def test_nobody_learns_which_check_failed(self):
+        """One message for the key, the manifest and the weights, whoever asks."""
+        cases = {"key": (self.bytes, self.make_key("other.key")), "commitment": (self.flipped(80), None),
+                 "manifest": (self.flipped(self.manifest_offset), None), "weights": (self.flipped(HEADER_BYTES), None),
+                 "last weights": (self.flipped(self.manifest_offset - 1), None)}
+        lines = {what: self.check_refused(changed, what, key=key) for what, (changed, key) in cases.items()}
+        distinct = {line for both in lines.values() for line in both}
+        self.assertEqual(len(distinct), 1, "\n".join(f"{what}: {both}" for what, both in lines.items()))
 
     def test_truncation(self):
         lengths = {0, 1, 8, 64, 127, 128, 129, self.manifest_offset, self.manifest_offset + self.manifest_bytes,
                    len(self.bytes) - 64, len(self.bytes) - 16, len(self.bytes) - 1}
         lengths |= set(self.random.integers(0, len(self.bytes), 30).tolist())
         for length in sorted(lengths):
-            self.check_refused(self.bytes[:length], f"cut to {length} bytes")
+            self.check_refused(self.bytes[:length], f"cut to {length} bytes", TAMPERED + BEFORE_ANY_KEY)
 
     def test_appended_bytes(self):
         for extra in (b"\0", b"\0" * 16, b"\0" * 64, bytes(self.bytes), bytes(self.bytes[-16:])):
-            self.check_refused(self.bytes + extra, f"{len(extra)} bytes appended")
+            self.check_refused(self.bytes + extra, f"{len(extra)} bytes appended", TAMPERED + BEFORE_ANY_KEY)
 
     def test_swapped_weights(self):
         """Equal lengths exchanged wherever chunks may lie: chunks begin at multiples of 64."""
@@ -96,7 +101,7 @@ class Tampering(harness.CoracleTest):
         for first, second in zip(starts, list(starts)[1:]):
             changed = bytearray(self.bytes)
             changed[first:first + 64], changed[second:second + 64] = changed[second:second + 64], changed[first:first + 64]
-            self.check_refused(changed, f"64 bytes of {first} and {second} exchanged", TAMPERED)
+            self.check_refused(changed, f"64 bytes of {first} and {second} exchanged")
 
     def test_splices_from_another_seal(self):
         """The same model under the same key, sealed again: an older version's parts fit nowhere."""
@@ -110,12 +115,10 @@ class Tampering(harness.CoracleTest):
         for name, (begin, end) in parts.items():
             changed = bytearray(self.bytes)
             changed[begin:end] = other[begin:end]
-            self.check_refused(changed, f"{name} of another seal", TAMPERED)
+            self.check_refused(changed, f"{name} of another seal")
 
     def test_wrong_key(self):
-        self.check_refused(self.bytes, "wrong key", TAMPERED, key=self.make_key("other.key"))
-        done = self.coracle("inspect", self.sealed, "--key", self.folder / "other.key")
-        self.assertIn(TAMPERED, self.assert_one_line(done, 1))
+        self.check_refused(self.bytes, "wrong key", verbs=("run", "check", "inspect", "plan"), key=self.make_key("other.key"))
 
     def test_unchanged(self):
         self.succeed("check", self.sealed, "--key", self.key)
@@ -129,7 +132,8 @@ class CutWhileMapped(harness.CoracleTest):
         output = self.folder / "never.npy"
         return output, subprocess.Popen(
             [str(word) for word in (harness.CORACLE, "run", self.sealed, "--key", self.key, "--input",
-                                    self.random_input((1, 3, 48, 192)), "--output", output, "--repeat", 100000, *options)],
+                                    self.random_input((1, 3, 48, 192)), "--output", output, "--json",
+                                    "--repeat", 100000, *options)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def check(self, spoil, *options):
@@ -142,8 +146,8 @@ class CutWhileMapped(harness.CoracleTest):
         finally:
             process.kill()
         done = harness.Finished(process.returncode, out, err)
-        self.assertIn(TAMPERED, self.assert_one_line(done, 1))
-        self.assertEqual(done.out, "")
+        self.assert_one_line(done, 1)
+        self.assertEqual(done.json["error"]["code"], "tampered", str(done))
         self.assertFalse(output.exists())
 
     def cut(self, path):

@@ -103,8 +103,8 @@ Status Answering::WriteOutputs(const runtime::Session& session) const {
 }
 
 Result<cmd::Report> Answering::Describe(const runtime::Session& session,
-                                 const std::optional<vision::Geometry>& geometry,
-                                 const std::string& image_path) const {
+                                        const std::optional<vision::Geometry>& geometry,
+                                        const std::string& image_path) const {
   TRY(WriteOutputs(session));
   cmd::Report report;
   report.json["outputs"] = PortsJson(manifest_.graph.outputs);

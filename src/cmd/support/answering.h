@@ -25,8 +25,8 @@ class Answering {
   /// Writes the files that were asked for, and reports `outputs` and the answer. Requires: the
   /// session's last Run succeeded. `image_path` may be empty.
   Result<cmd::Report> Describe(const runtime::Session& session,
-                        const std::optional<vision::Geometry>& geometry,
-                        const std::string& image_path) const;
+                               const std::optional<vision::Geometry>& geometry,
+                               const std::string& image_path) const;
 
  private:
   Answering(const seal::Manifest& manifest, std::string output, std::string draw, uint32_t top)

@@ -54,8 +54,8 @@ HWY_INLINE DoubleVec Pow(DoubleVec x, DoubleVec y) {
 }
 
 /// out[i] = left[i left_step] ^ right[i right_step], steps 0 or 1. `out` may be either operand.
-inline HWY_NOINLINE void PowRun(const float* left, size_t left_step, const float* right, size_t right_step,
-                         float* out, size_t count) {
+inline HWY_NOINLINE void PowRun(const float* left, size_t left_step, const float* right,
+                                size_t right_step, float* out, size_t count) {
   const DoubleTag d;
   const hn::Rebind<float, DoubleTag> df;
   const size_t lanes = hn::Lanes(d);
