@@ -85,9 +85,9 @@ class Tampering(harness.CoracleTest):
         self.assertEqual(len(distinct), 1, "\n".join(f"{what}: {both}" for what, both in lines.items()))
 
     def test_truncation(self):
-        lengths = {0, 1, 8, 64, 127, 128, 129, self.manifest_offset, self.manifest_offset + self.manifest_bytes,
+        lengths = {1, 8, 64, 127, 128, 129, self.manifest_offset, self.manifest_offset + self.manifest_bytes,
                    len(self.bytes) - 64, len(self.bytes) - 16, len(self.bytes) - 1}
-        lengths |= set(self.random.integers(0, len(self.bytes), 30).tolist())
+        lengths |= set(self.random.integers(1, len(self.bytes), 30).tolist())
         for length in sorted(lengths):
             self.check_refused(self.bytes[:length], f"cut to {length} bytes", TAMPERED + BEFORE_ANY_KEY)
 
