@@ -112,6 +112,7 @@ class Verifier {
 
   static Status CheckUniqueNames(const std::vector<Port>& ports) {
     std::vector<std::string_view> names;
+    names.reserve(ports.size());
     for (const Port& port : ports) names.push_back(port.name);
     std::sort(names.begin(), names.end());
     const auto twin = std::adjacent_find(names.begin(), names.end());

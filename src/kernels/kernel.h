@@ -70,7 +70,9 @@ struct KernelSet {
 const KernelSet& ReferenceKernels();
 /// The best set for this machine; never fails (falls back to the portable target).
 const KernelSet& SimdKernels();
-/// Every SIMD set that this machine can run, best first (tests compare them all).
+/// Every SIMD set that this machine can run, best first (tests compare them all). Panels and
+/// depthwise give the reference's bits on every target; MatMul, Affine and Resize only where the
+/// target has a fused multiply-add (not SSE4 and the portable one).
 std::span<const KernelSet* const> AllSimdKernels();
 
 /// How `Image` and `RowRange` see a node's tensors. True: one Image per image of the tensors' outer

@@ -178,5 +178,31 @@ TEST(FusePRelu, NeedsSlopesOfAtMostOne) {
   }
 }
 
+TEST(FuseGatedResidual, AddsOneToTheGate) {
+  for (const bool gate_first : {false, true}) {
+    GraphForTest builder;
+    const TensorIndex x = builder.Conv(builder.Input({2, 3, 4, 5}), 6);
+    const TensorIndex gate = builder.Conv(builder.Mean(x, {2, 3}), 6);
+    const TensorIndex product = builder.Binary(BinaryKind::kMul, x, gate);
+    builder.Output(gate_first ? builder.Binary(BinaryKind::kAdd, product, x)
+                              : builder.Binary(BinaryKind::kAdd, x, product));
+    graph::Graph graph = builder.graph();
+    ASSERT_TRUE(RunPasses(graph).ok());
+    EXPECT_EQ(CountOf(graph, OpKind::kBinary), 1U) << graph::Dump(graph);
+    ExpectSameResults(builder.graph(), graph, 2);
+  }
+}
+
+TEST(FuseGatedResidual, LeavesFullSizeFactorsAlone) {
+  GraphForTest builder;
+  const TensorIndex x = builder.Conv(builder.Input({1, 3, 4, 5}), 6);
+  const TensorIndex full = builder.Unary(x, ActivationKind::kTanh);
+  builder.Output(builder.Binary(BinaryKind::kAdd, x, builder.Binary(BinaryKind::kMul, x, full)));
+  graph::Graph graph = builder.graph();
+  ASSERT_TRUE(RunPasses(graph).ok());
+  EXPECT_EQ(CountOf(graph, OpKind::kAffine), 0U);
+  ExpectSameResults(builder.graph(), graph, 1);
+}
+
 }  // namespace
 }  // namespace coracle::passes

@@ -32,6 +32,9 @@ size_t FuseGated(graph::Graph& graph);
 /// max(x, 0) + a min(x, 0), as PRelu is imported: max(x, a x), where no a is above 1.
 size_t FusePRelu(graph::Graph& graph);
 
+/// x + x g, with one g a channel: x (1 + g). kLogical only; differs by one rounding.
+size_t FuseGatedResidual(graph::Graph& graph);
+
 /// Scales and shifts into the Conv, ConvTranspose, Dense, LayerNorm or Affine before them.
 size_t FoldLinearBack(graph::Graph& graph);
 

@@ -28,6 +28,7 @@ constexpr std::array kLogicalPasses = {
     Pass{"fuse hard sigmoid", &FuseHardSigmoid},
     Pass{"fuse gated", &FuseGated},
     Pass{"fuse prelu", &FusePRelu},
+    Pass{"fuse gated residual", &FuseGatedResidual},
     Pass{"fold pad", &FoldPad},
     Pass{"fold linear back", &FoldLinearBack},
     Pass{"fold matmul scale", &FoldMatMulScale},

@@ -48,6 +48,7 @@ std::vector<StorageMap> SharingVariants(const Graph& graph, const std::vector<Li
 std::vector<Ladder> LaddersOf(const Graph& graph, const std::vector<LiveRange>& ranges,
                               const std::vector<StorageMap>& variants, const PlanRequest& request) {
   std::vector<Ladder> ladders;
+  ladders.reserve(variants.size());
   for (const StorageMap& variant : variants) ladders.emplace_back(graph, ranges, variant, request);
   return ladders;
 }

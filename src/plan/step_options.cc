@@ -154,8 +154,8 @@ class OptionLister {
                        return a.ms != b.ms ? a.ms < b.ms : Need(a) < Need(b);
                      });
     std::vector<StepOption> front;
-    for (StepOption& option : options_) {
-      if (front.empty() || Need(option) < Need(front.back())) front.push_back(std::move(option));
+    for (const StepOption& option : options_) {
+      if (front.empty() || Need(option) < Need(front.back())) front.push_back(option);
     }
     return front;
   }

@@ -161,6 +161,16 @@ class Models(BadInputTest):
         line = self.refuse_seal(self.model([node]), codes=(1,))
         self.assertNotIn("\x1b", line)
 
+    def test_model_of_no_layers(self):
+        """Odd, but well formed: every verb takes it."""
+        sealed = self.seal(self.model([helper.make_node("Identity", ["x"], ["y"])]))
+        x = self.random_input((1, 3, 8, 8))
+        _, outputs = self.run_sealed(sealed, x)
+        self.assertTrue(np.array_equal(outputs["y"], np.load(x)))
+        for verb in ("check", "inspect", "plan"):
+            self.succeed(verb, sealed, "--key", self.key)
+            self.succeed(verb, sealed, "--key", self.key, "--json")
+
     def test_nan_weights_are_kept(self):
         weights = np.ones((4, 3, 1, 1), np.float32)
         weights[2, 1] = np.nan
@@ -251,9 +261,19 @@ class RunInputs(BadInputTest):
         self.refuse_run("--input", self.folder / "short.raw", says="short.raw")
 
     def test_wrong_dtype(self):
-        for dtype in ("f8", "i4", "u1", ">f4", "c8", "O"):
+        for dtype in (">f4", "c8", "O", "S4", "M8[s]"):
             np.save(self.folder / "wrong.npy", np.zeros((1, 3, 32, 32), dtype=dtype))
-            self.refuse_run("--input", self.folder / "wrong.npy", says="wrong.npy")
+            self.refuse_run("--input", self.folder / "wrong.npy", says="wrong.npy.*element type")
+        np.save(self.folder / "wrong.npy", np.asfortranarray(np.zeros((1, 3, 32, 32), np.float32)))
+        self.refuse_run("--input", self.folder / "wrong.npy", says="wrong.npy.*Fortran")
+
+    def test_other_numbers_are_read_as_float32(self):
+        for dtype, largest in (("u1", 255), ("i2", -300), ("i8", 1 << 40), ("f8", 0.1), ("f2", 0.1)):
+            values = np.full((1, 3, 32, 32), largest, dtype=dtype)
+            np.save(self.folder / "other.npy", values)
+            _, ours = self.run_sealed(self.sealed, self.folder / "other.npy")
+            _, same = self.run_sealed(self.sealed, self.save(values.astype(np.float32), "float.npy"))
+            self.assertEqual(ours["output"].tobytes(), same["output"].tobytes(), dtype)
 
     def test_bad_npy(self):
         whole = self.good.read_bytes()
@@ -315,8 +335,8 @@ class Usage(BadInputTest):
     def test_budget_nonsense(self):
         sealed = self.seal(harness.TINY_CNN)
         x = self.random_input((1, 3, 32, 32))
-        for memory in ("", "much", "8 MiB", "8MB", "-1", "8MiBMiB", "1.5", "0x10", "99999999999999999999", "99999999999GiB",
-                       "nan", "1e9"):
+        for memory in ("", "much", "8MB", "8 M iB", "-1", "8MiBMiB", "1.5", "0x10", "99999999999999999999", "99999999999GiB",
+                       "nan", "inf"):
             self.check_refused("run", sealed, "--key", self.key, "--input", x, "--memory", memory, codes=(2,), says="--memory")
             self.check_refused("plan", sealed, "--key", self.key, "--memory", memory, codes=(2,), says="--memory")
 
@@ -356,6 +376,14 @@ class Writing(BadInputTest):
     def test_seal_into_a_missing_folder(self):
         self.check_refused("seal", harness.TINY_CNN, "-o", self.folder / "no/such/folder/m.sealed", "--key", self.key, codes=(1,))
         self.check_refused("seal", harness.TINY_CNN, "-o", self.folder, "--key", self.key)
+
+    def test_seal_onto_what_is_no_file(self):
+        """A pipe or a device in the file's place (-o /dev/null) must not be replaced by a file."""
+        pipe = self.folder / "pipe.sealed"
+        os.mkfifo(pipe)
+        done = self.coracle("seal", harness.TINY_CNN, "-o", pipe, "--key", self.key)
+        self.assertTrue(stat.S_ISFIFO(pipe.stat().st_mode), "the pipe was replaced by a file")
+        self.assert_one_line(done)
 
     def test_refused_seal_leaves_the_old_file(self):
         sealed = self.seal(harness.TINY_CNN)

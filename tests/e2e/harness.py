@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import numpy as np
@@ -61,6 +62,18 @@ def run_program(*arguments, cwd=None, environment=None):
     done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, errors="replace", cwd=cwd,
                           env={**os.environ, **(environment or {})}, timeout=PROGRAM_SECONDS, check=False)
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def wait_until_it_works(process):
+    """Until a process has computed for so long that its start must be behind it."""
+    ticks = 0.3 * os.sysconf("SC_CLK_TCK")
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        if int(fields[11]) + int(fields[12]) >= ticks:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"the program did not get to work; exit code {process.poll()}")
 
 
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -39,10 +39,10 @@ HWY_INLINE FloatVec LoadChannels(const float* from, uint32_t count) {
   return hn::LoadU(FloatTag(), from);
 }
 
-template <int kPixels>
+template <int kSums>
 HWY_INLINE void BeginSums(const DepthwiseCall& call, uint32_t c, uint32_t count,
-                          FloatVec (&sums)[kPixels][1]) {
-  CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
+                          FloatVec (&sums)[kSums][1]) {
+  CORACLE_UNROLL for (int i = 0; i < kSums; ++i) {
     sums[i][0] = call.bias != nullptr
                      ? hn::LoadU(FloatTag(), call.bias + c)
                      : LoadChannels(call.finish.outputs[i] + call.channel + c, count);
@@ -52,6 +52,8 @@ HWY_INLINE void BeginSums(const DepthwiseCall& call, uint32_t c, uint32_t count,
 /// Sums of one vector of channels. Tables of columns: neighbouring pixels share their inputs.
 template <int kKernel, int kStride>
 struct ColumnSums {
+  static constexpr int kRows = 1;
+
   template <int kPixels>
   static HWY_INLINE void Add(const DepthwiseCall& call, uint32_t c, uint32_t count,
                              FloatVec (&sums)[kPixels][1]) {
@@ -70,7 +72,41 @@ struct ColumnSums {
         CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
           const int kx = x - i * kStride;
           if (kx < 0 || kx >= kKernel) continue;
-          sums[i][0] = FusedMulAdd(input, taps[kx], sums[i][0]);
+          AddProduct(input, taps[kx], sums[i][0]);
+        }
+      }
+    }
+  }
+};
+
+/// Tables of columns, and two output rows at a time (stride 1): they share inputs, too.
+template <int kKernel>
+struct PairSums {
+  static constexpr int kRows = 2;
+
+  template <int kPixels>
+  static HWY_INLINE void Add(const DepthwiseCall& call, uint32_t c, uint32_t count,
+                             FloatVec (&sums)[2 * kPixels][1]) {
+    constexpr int kColumns = kPixels - 1 + kKernel;
+    const float* weights = call.weights + c;
+    const float* const* table = call.table;
+    const uint32_t at = call.table_begin + c;
+    FloatVec upper[kKernel];  // this input row's taps for the upper output row
+    FloatVec lower[kKernel];
+    CORACLE_UNROLL for (int y = 0; y <= kKernel; ++y) {
+      CORACLE_UNROLL for (int kx = 0; kx < kKernel; ++kx) {
+        lower[kx] = upper[kx];
+        if (y == kKernel) continue;
+        upper[kx] = hn::LoadU(FloatTag(), weights);
+        weights += call.weight_stride;
+      }
+      CORACLE_UNROLL for (int x = 0; x < kColumns; ++x) {
+        const FloatVec input = LoadChannels(table[y * kColumns + x] + at, count);
+        CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
+          const int kx = x - i;
+          if (kx < 0 || kx >= kKernel) continue;
+          if (y < kKernel) AddProduct(input, upper[kx], sums[i][0]);
+          if (y > 0) AddProduct(input, lower[kx], sums[kPixels + i][0]);
         }
       }
     }
@@ -79,6 +115,8 @@ struct ColumnSums {
 
 /// The same for any window.
 struct TapSums {
+  static constexpr int kRows = 1;
+
   template <int kPixels>
   static HWY_INLINE void Add(const DepthwiseCall& call, uint32_t c, uint32_t count,
                              FloatVec (&sums)[kPixels][1]) {
@@ -97,21 +135,22 @@ struct TapSums {
 
 template <class Sums, int kPixels>
 HWY_NOINLINE void RunDepthwise(const DepthwiseCall& call) {
+  constexpr int kSums = Sums::kRows * kPixels;
   TileFinish finish = call.finish;
   finish.last_count = kTileLanes;
   uint32_t c = 0;
   for (; c + kTileLanes <= call.channels; c += kTileLanes) {
-    FloatVec sums[kPixels][1];
-    BeginSums<kPixels>(call, c, kTileLanes, sums);
+    FloatVec sums[kSums][1];
+    BeginSums<kSums>(call, c, kTileLanes, sums);
     Sums::template Add<kPixels>(call, c, kTileLanes, sums);
-    FinishTile<kPixels, 1>(finish, call.channel + c, sums);
+    FinishTile<kSums, 1>(finish, call.channel + c, sums);
   }
   if (kTileLanes == 1 || c == call.channels) return;
   finish.last_count = call.channels - c;
-  FloatVec sums[kPixels][1];
-  BeginSums<kPixels>(call, c, finish.last_count, sums);
+  FloatVec sums[kSums][1];
+  BeginSums<kSums>(call, c, finish.last_count, sums);
   Sums::template Add<kPixels>(call, c, finish.last_count, sums);
-  FinishTile<kPixels, 1>(finish, call.channel + c, sums);
+  FinishTile<kSums, 1>(finish, call.channel + c, sums);
 }
 
 using DepthwiseFunction = void (*)(const DepthwiseCall&);
@@ -126,18 +165,36 @@ DepthwiseFunctions FunctionsOf() {
   return kFunctions;
 }
 
-/// The functions for tables of columns; null if the window has none.
-inline DepthwiseFunctions ColumnFunctionsFor(const graph::Window& w) {
-  if (w.dilation_w != 1 || w.stride_w > 2) return nullptr;
+/// What a window is computed with.
+struct DepthwiseMethod {
+  DepthwiseTable table = DepthwiseTable::kTaps;
+  DepthwiseFunctions rows[kDepthwiseRowsMax] = {};  ///< tiles of 1 row, of 2 (null: none)
+};
+
+inline DepthwiseMethod MethodFor(const graph::Window& w) {
   const uint32_t columns = (kDepthwisePixelsMax - 1) * w.stride_w + w.kernel_w;
-  if (w.kernel_h * columns > kDepthwisePointersMax) return nullptr;
+  const bool narrow = w.kernel_w == 3 || w.kernel_w == 5;
+  if (!narrow || w.dilation_w != 1 || w.stride_w > 2 ||
+      (w.kernel_h + 1) * columns > kDepthwisePointersMax) {
+    return {DepthwiseTable::kTaps, {FunctionsOf<TapSums>(), nullptr}};
+  }
+  DepthwiseMethod method{DepthwiseTable::kColumns, {}};
   if (w.kernel_w == 3) {
-    return w.stride_w == 1 ? FunctionsOf<ColumnSums<3, 1>>() : FunctionsOf<ColumnSums<3, 2>>();
+    method.rows[0] =
+        w.stride_w == 1 ? FunctionsOf<ColumnSums<3, 1>>() : FunctionsOf<ColumnSums<3, 2>>();
+  } else {
+    method.rows[0] =
+        w.stride_w == 1 ? FunctionsOf<ColumnSums<5, 1>>() : FunctionsOf<ColumnSums<5, 2>>();
   }
-  if (w.kernel_w == 5) {
-    return w.stride_w == 1 ? FunctionsOf<ColumnSums<5, 1>>() : FunctionsOf<ColumnSums<5, 2>>();
+  const bool square = w.kernel_h == w.kernel_w && w.dilation_h == 1;
+  if (square && w.stride_h == 1 && w.stride_w == 1) {
+    if (w.kernel_w == 3) method.rows[1] = FunctionsOf<PairSums<3>>();
+    // 5 x 5 keeps 19 vectors.
+    if constexpr (kTileLanes == 16) {
+      if (w.kernel_w == 5) method.rows[1] = FunctionsOf<PairSums<5>>();
+    }
   }
-  return nullptr;
+  return method;
 }
 
 }  // namespace coracle::kernels::HWY_NAMESPACE

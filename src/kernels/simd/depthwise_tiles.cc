@@ -2,100 +2,129 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace coracle::kernels {
 namespace {
 
 /// What taps outside of the image read.
 alignas(64) constexpr float kZeroPixel[kDepthwiseChannelsMax] = {};
 
-constexpr uint64_t kStripBytes = 32 * 1024;
+/// Columns that `pixels` neighbouring output pixels read.
+uint32_t ColumnsOf(const graph::Window& w, uint32_t pixels) {
+  return (pixels - 1) * w.stride_w + w.kernel_w;
+}
+
+/// Pointers of a tile's table.
+uint32_t TablePointers(const DepthwiseRequest& request, uint32_t pixels, uint32_t rows) {
+  if (request.table == DepthwiseTable::kTaps) return request.tap_end * pixels;
+  return (request.window.kernel_h + rows - 1) * ColumnsOf(request.window, pixels);
+}
 
 }  // namespace
 
-DepthwiseTiles::DepthwiseTiles(const DepthwiseRequest& request) : request_(request) {
-  const graph::Window& w = request.window;
-  const uint64_t column_bytes =
-      uint64_t{w.kernel_h} * w.stride_w * request.channel_count * sizeof(float);
-  const uint32_t pixels = request.images[0].output.pixels;
-  const uint64_t fit = kStripBytes / std::max<uint64_t>(1, column_bytes) / 4 * 4;
-  strip_pixels_ = static_cast<uint32_t>(std::clamp<uint64_t>(fit, 8, std::max(8U, pixels)));
-  strip_end_ = std::min(strip_pixels_, pixels);
-  y_ = request.rows.begin;
-}
+DepthwiseTiles::DepthwiseTiles(const DepthwiseRequest& request)
+    : request_(request), y_(request.rows.begin) {}
 
-/// Moves to the next place where a tile can begin.
-bool DepthwiseTiles::Advance() {
-  if (request_.rows.count() == 0) return false;
-  const uint32_t pixels = request_.images[0].output.pixels;
-  while (x_ == strip_end_) {
-    if (++y_ == request_.rows.end) {
+std::span<const DepthwiseTile> DepthwiseTiles::Next() {
+  tiles_used_ = 0;
+  table_used_ = 0;
+  const uint32_t row_pixels = request_.images[0].output.pixels;
+  if (x_ == row_pixels) {
+    x_ = 0;
+    y_ += strip_rows_;
+    if (y_ == request_.rows.end) {
       y_ = request_.rows.begin;
-      strip_begin_ = strip_end_;
-      if (strip_begin_ == pixels) {
-        strip_begin_ = 0;
-        if (++image_ == request_.images.size()) return false;
-      }
-      strip_end_ = std::min(strip_begin_ + strip_pixels_, pixels);
+      ++image_;
     }
-    x_ = strip_begin_;
   }
-  return true;
+  if (image_ == request_.images.size() || request_.rows.count() == 0) return {};
+  if (x_ == 0) strip_rows_ = std::min(request_.rows_max, request_.rows.end - y_);
+  while (x_ < row_pixels && tiles_used_ < kStripTiles) {
+    // Near-equal tiles: 7 pixels are 4 + 3.
+    const uint32_t left = row_pixels - x_;
+    const uint32_t tiles = (left + request_.pixels_max - 1) / request_.pixels_max;
+    const uint32_t pixels = (left + tiles - 1) / tiles;
+    const bool fits = table_used_ + TablePointers(request_, pixels, strip_rows_) <= kStripPointers;
+    if (tiles_used_ > 0 && !fits) break;
+    CORACLE_CHECK(fits);
+    AddTile(pixels);
+  }
+  return {tiles_.data(), tiles_used_};
 }
 
-bool DepthwiseTiles::Next(DepthwiseTile& tile) {
-  if (!Advance()) return false;
-  // Near-equal tiles: 7 pixels are 4 + 3.
-  const uint32_t left = strip_end_ - x_;
-  const uint32_t tiles = (left + request_.pixels_max - 1) / request_.pixels_max;
-  tile.pixels = (left + tiles - 1) / tiles;
+void DepthwiseTiles::AddTile(uint32_t pixels) {
+  DepthwiseTile& tile = tiles_[tiles_used_];
+  const size_t first = size_t{tiles_used_} * kDepthwiseSumsMax;
+  tile = {.table = &table_[table_used_],
+          .outputs = &outputs_[first],
+          .residuals = &residuals_[first],
+          .x = x_,
+          .pixels = pixels,
+          .rows = strip_rows_};
   const Image& image = request_.images[image_];
-  for (uint32_t i = 0; i < tile.pixels; ++i) {
-    tile.outputs[i] = image.output.Pixel(y_, x_ + i);
-    tile.residuals[i] = request_.has_residual ? image.inputs.back().Pixel(y_, x_ + i) : nullptr;
+  for (uint32_t row = 0; row < tile.rows; ++row) {
+    for (uint32_t i = 0; i < pixels; ++i) {
+      const size_t at = first + row * pixels + i;
+      outputs_[at] = image.output.Pixel(y_ + row, x_ + i);
+      residuals_[at] =
+          request_.has_residual ? image.inputs.back().Pixel(y_ + row, x_ + i) : nullptr;
+    }
   }
-  x_ += tile.pixels;
   if (request_.table == DepthwiseTable::kColumns) {
-    FillColumns(tile);
+    FillColumns(tile, &table_[table_used_]);
   } else {
-    RefillTaps(request_.tap_begin, request_.tap_end, tile);
+    FillTaps(tile, 0, request_.tap_end, &table_[table_used_]);
   }
-  return true;
+  table_used_ += TablePointers(request_, pixels, strip_rows_);
+  ++tiles_used_;
+  x_ += pixels;
 }
 
-const float* DepthwiseTiles::TapRow(uint32_t ky) const {
-  const graph::Window& w = request_.window;
+void DepthwiseTiles::RefillTaps(uint32_t tap_begin, uint32_t tap_end, const DepthwiseTile& tile) {
+  FillTaps(tile, tap_begin, tap_end, &table_[static_cast<size_t>(tile.table - table_.data())]);
+}
+
+/// Null outside of the image.
+const float* DepthwiseTiles::InputRow(int64_t y) const {
   const Rows& in = request_.images[image_].inputs[0];
-  const int64_t y = int64_t{y_} * w.stride_h + int64_t{ky} * w.dilation_h - w.pad_top;
   if (y < 0 || y >= int64_t{in.rows}) return nullptr;
   return in.Row(static_cast<uint32_t>(y)) + request_.channel_begin;
 }
 
-const float* DepthwiseTiles::TapPixel(const float* row, int64_t x) const {
-  const Rows& in = request_.images[image_].inputs[0];
-  if (row == nullptr || x < 0 || x >= int64_t{in.pixels}) return kZeroPixel;
-  return row + x * in.pixel_stride;
-}
-
-void DepthwiseTiles::FillColumns(DepthwiseTile& tile) const {
+void DepthwiseTiles::FillColumns(const DepthwiseTile& tile, const float** out) const {
   const graph::Window& w = request_.window;
-  const uint32_t columns = (tile.pixels - 1) * w.stride_w + w.kernel_w;
-  const int64_t first = int64_t{x_ - tile.pixels} * w.stride_w - w.pad_left;
-  const float** out = tile.table.data();
-  for (uint32_t ky = 0; ky < w.kernel_h; ++ky) {
-    const float* row = TapRow(ky);
-    for (uint32_t c = 0; c < columns; ++c) *out++ = TapPixel(row, first + c);
+  const Rows& in = request_.images[image_].inputs[0];
+  const int64_t columns = ColumnsOf(w, tile.pixels);
+  const int64_t first = int64_t{tile.x} * w.stride_w - w.pad_left;
+  // Columns [begin, end) are inside of the image.
+  const int64_t begin = std::clamp<int64_t>(-first, 0, columns);
+  const int64_t end = std::clamp<int64_t>(int64_t{in.pixels} - first, begin, columns);
+  for (uint32_t row = 0; row < w.kernel_h + tile.rows - 1; ++row, out += columns) {
+    const float* input =
+        InputRow(int64_t{y_} * w.stride_h + int64_t{row} * w.dilation_h - w.pad_top);
+    if (input == nullptr) {
+      std::fill_n(out, columns, kZeroPixel);
+      continue;
+    }
+    for (int64_t c = 0; c < begin; ++c) out[c] = kZeroPixel;
+    for (int64_t c = begin; c < end; ++c) out[c] = input + (first + c) * in.pixel_stride;
+    for (int64_t c = end; c < columns; ++c) out[c] = kZeroPixel;
   }
 }
 
-void DepthwiseTiles::RefillTaps(uint32_t tap_begin, uint32_t tap_end, DepthwiseTile& tile) const {
+void DepthwiseTiles::FillTaps(const DepthwiseTile& tile, uint32_t tap_begin, uint32_t tap_end,
+                              const float** out) const {
   const graph::Window& w = request_.window;
-  const int64_t x = x_ - tile.pixels;
-  const float** out = tile.table.data();
+  const Rows& in = request_.images[image_].inputs[0];
   for (uint32_t tap = tap_begin; tap < tap_end; ++tap) {
-    const float* row = TapRow(tap / w.kernel_w);
+    const float* row =
+        InputRow(int64_t{y_} * w.stride_h + int64_t{tap / w.kernel_w} * w.dilation_h - w.pad_top);
     const int64_t offset = int64_t{tap % w.kernel_w} * w.dilation_w - w.pad_left;
     for (uint32_t i = 0; i < tile.pixels; ++i) {
-      *out++ = TapPixel(row, (x + i) * w.stride_w + offset);
+      const int64_t x = (int64_t{tile.x} + i) * w.stride_w + offset;
+      const bool inside = row != nullptr && x >= 0 && x < int64_t{in.pixels};
+      *out++ = inside ? row + x * in.pixel_stride : kZeroPixel;
     }
   }
 }
