@@ -31,8 +31,8 @@ template <typename T>
 class [[nodiscard]] Expected {
  public:
   Expected(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit
-  Expected(Failure failure)
-      : state_(std::in_place_index<1>, std::move(failure)) {}  // NOLINT: implicit
+  Expected(Failure failure)                                                // NOLINT: implicit
+      : state_(std::in_place_index<1>, std::move(failure)) {}
   bool ok() const { return state_.index() == 0; }
   T& operator*() { return std::get<0>(state_); }
   T* operator->() { return &std::get<0>(state_); }

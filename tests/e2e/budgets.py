@@ -42,6 +42,7 @@ class SameBytes(harness.CoracleTest):
         self.assertIn(report["measured"]["heap_peak_bytes"], (0, None), options)
         if budget != "unlimited":
             self.assertLessEqual(report["plan"]["pool_bytes"], budget, options)
+            self.assertLessEqual(report["measured"]["secure_rss_bytes"], budget + harness.PROCESS_BYTES, options)
 
     def test_tiny_cnn(self):
         self.check(harness.TINY_CNN, "input", (1, 3, 32, 32))

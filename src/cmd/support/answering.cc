@@ -116,6 +116,7 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
   }
   const std::vector<SessionOutput> outputs = Outputs(session, manifest_);
   std::vector<const vision::OutputView*> views;
+  views.reserve(outputs.size());
   for (const SessionOutput& output : outputs) views.push_back(&output);
   TRY_ASSIGN(const vision::Answer answer,
              decoder_->Decode(views, manifest_.labels, {top_, geometry}));

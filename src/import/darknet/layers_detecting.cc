@@ -17,6 +17,7 @@ constexpr uint32_t kClassesMax = 100'000;
 /// [[w, h], ...] of the anchors in `mask`. `flat` holds w and h in turn.
 std::string AnchorsJson(const std::vector<float>& flat, const std::vector<uint32_t>& mask) {
   std::vector<std::string> pairs;
+  pairs.reserve(mask.size());
   for (const uint32_t at : mask) {
     pairs.push_back(fmt::format("[{}, {}]", flat[2 * size_t{at}], flat[2 * size_t{at} + 1]));
   }

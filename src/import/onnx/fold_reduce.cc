@@ -71,7 +71,8 @@ FoldResult FoldReduce(const OnnxNode& node, FoldBudget& budget) {
     std::vector<double> sums =
         ReduceAll<double, double>(type, LoadDoubles(*x), x->shape, axes.kept);
     if (type == "ReduceMean") {
-      for (double& sum : sums) sum /= static_cast<double>(inputs / results);
+      const uint64_t averaged = inputs / results;
+      for (double& sum : sums) sum /= static_cast<double>(averaged);
     }
     return StoreDoubles(x->dtype, axes.dropped, sums);
   }

@@ -47,7 +47,7 @@ Result<ImportedModel> Prefixed(const std::string& path, Result<ImportedModel> re
 Result<ImportedModel> ImportOnnxBytes(Bytes model, const std::string& directory,
                                       const OnnxOptions& options) {
   TRY_ASSIGN(auto message, Parse(model));
-  OnnxWalker walker(std::move(message), directory, model.size(), options);
+  OnnxWalker walker(message, directory, model.size(), options);
   ImportedModel imported;
   TRY_ASSIGN(imported.graph, walker.Run());
   return imported;

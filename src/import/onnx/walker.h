@@ -25,7 +25,7 @@ inline constexpr uint32_t kSubgraphDepthMax = 16;
 
 class OnnxWalker {
  public:
-  OnnxWalker(std::shared_ptr<const onnx::ModelProto> message, const std::string& directory,
+  OnnxWalker(const std::shared_ptr<const onnx::ModelProto>& message, const std::string& directory,
              uint64_t model_bytes, const OnnxOptions& options)
       : message_(message), options_(options), reader_(message, directory), budget_(model_bytes) {}
 
