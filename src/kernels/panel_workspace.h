@@ -14,7 +14,7 @@ inline constexpr uint32_t kPatchInputsMax = 16;
 /// Most floats of one patch that exist at a time.
 inline constexpr uint32_t kPatchFloatsMax = 768;
 /// Most output pixels that one register tile computes.
-inline constexpr uint32_t kTilePixelsMax = 14;
+inline constexpr uint32_t kTilePixelsMax = 12;
 /// Most floats that one tap outside of the image reads (as zeros) at a time.
 inline constexpr uint32_t kZeroPixelFloats = 2048;
 /// Windows of more segments than this are summed in several passes, the partial sums in the output.

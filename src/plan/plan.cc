@@ -101,9 +101,13 @@ Error OutOfBudget(const Graph& graph, const Plan& smallest, uint64_t budget_byte
   const NodeIndex node = FullestNode(smallest);
   const std::string layer =
       node == NoIndex<NodeIndex>() ? "" : fmt::format(" (layer {})", graph.node(node).name);
-  return Error{Code::kOutOfBudget,
-               fmt::format("needs {}{}, has {}", FormatBytes(smallest.pool_bytes), layer,
-                           FormatBytes(budget_bytes))};
+  std::string needed = FormatBytes(smallest.pool_bytes);
+  std::string has = FormatBytes(budget_bytes);
+  if (needed == has) {  // rounding hides the difference
+    needed = fmt::format("{} bytes", smallest.pool_bytes);
+    has = fmt::format("{} bytes", budget_bytes);
+  }
+  return Error{Code::kOutOfBudget, fmt::format("needs {}{}, has {}", needed, layer, has)};
 }
 
 }  // namespace

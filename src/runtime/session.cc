@@ -12,6 +12,7 @@
 #include "runtime/ports.h"
 #include "runtime/step_runner.h"
 #include "runtime/workers.h"
+#include "seal/format.h"
 
 namespace coracle::runtime {
 namespace {
@@ -80,8 +81,7 @@ Status PlannedSession::Run() {
     stats_.pool_peak_bytes = std::max(stats_.pool_peak_bytes, steps_[i].end_bytes);
     if (runner_.Run(steps_[i], next) == crypto::Verdict::kTampered) {
       CollectStats();
-      return Error{Code::kTampered,
-                   "the sealed model is not what its owner sealed; nothing was predicted"};
+      return seal::TamperedModel();
     }
   }
   CollectStats();

@@ -42,9 +42,10 @@ Candidate BoxAt(const HeadView& view, const HeadReader& reader, size_t anchor, u
   const uint32_t columns = view.output->shape().Back(0);
   const uint32_t rows = view.output->shape().Back(1);
   const auto [width, height] = view.head->anchors[anchor];
+  const uint64_t row = cell / columns;
   Candidate box;
   box.x = (static_cast<double>(cell % columns) + reader.Entry(anchor, 0, cell)) / columns;
-  box.y = (static_cast<double>(cell / columns) + reader.Entry(anchor, 1, cell)) / rows;
+  box.y = (static_cast<double>(row) + reader.Entry(anchor, 1, cell)) / rows;
   box.width = std::exp(reader.Entry(anchor, 2, cell)) * width / view.anchor_width;
   box.height = std::exp(reader.Entry(anchor, 3, cell)) * height / view.anchor_height;
   return box;

@@ -46,6 +46,7 @@ Result<E> ReadName(JsonFields& fields, std::string_view key, const std::array<Na
   const auto found = text ? std::ranges::find(names, *text, &Name<E>::text) : names.end();
   if (found == names.end()) {
     std::vector<std::string_view> known;
+    known.reserve(names.size());
     for (const auto& name : names) known.push_back(name.text);
     return fields.Wrong(key, fmt::format("one of {}", fmt::join(known, ", ")));
   }

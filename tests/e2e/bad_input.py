@@ -261,19 +261,14 @@ class RunInputs(BadInputTest):
         self.refuse_run("--input", self.folder / "short.raw", says="short.raw")
 
     def test_wrong_dtype(self):
+        for dtype in ("u1", "i2", "i4", "i8", "f8", "f2"):
+            np.save(self.folder / "wrong.npy", np.zeros((1, 3, 32, 32), dtype=dtype))
+            self.refuse_run("--input", self.folder / "wrong.npy", says="wrong.npy.*takes float32")
         for dtype in (">f4", "c8", "O", "S4", "M8[s]"):
             np.save(self.folder / "wrong.npy", np.zeros((1, 3, 32, 32), dtype=dtype))
             self.refuse_run("--input", self.folder / "wrong.npy", says="wrong.npy.*element type")
         np.save(self.folder / "wrong.npy", np.asfortranarray(np.zeros((1, 3, 32, 32), np.float32)))
         self.refuse_run("--input", self.folder / "wrong.npy", says="wrong.npy.*Fortran")
-
-    def test_other_numbers_are_read_as_float32(self):
-        for dtype, largest in (("u1", 255), ("i2", -300), ("i8", 1 << 40), ("f8", 0.1), ("f2", 0.1)):
-            values = np.full((1, 3, 32, 32), largest, dtype=dtype)
-            np.save(self.folder / "other.npy", values)
-            _, ours = self.run_sealed(self.sealed, self.folder / "other.npy")
-            _, same = self.run_sealed(self.sealed, self.save(values.astype(np.float32), "float.npy"))
-            self.assertEqual(ours["output"].tobytes(), same["output"].tobytes(), dtype)
 
     def test_bad_npy(self):
         whole = self.good.read_bytes()

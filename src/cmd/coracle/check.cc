@@ -20,8 +20,9 @@ Result<Report> Check(const CheckOptions& options) {
   TRY_ASSIGN(const OpenedModel opened,
              OpenSealed(options.path, options.key, host::BlobAccess::kView));
   ProgressLine progress("checking");
-  TRY(seal::CheckAllChunks(
-      *opened.model, [&progress](uint64_t done, uint64_t total) { progress.Update(done, total); }));
+  const Status checked = seal::CheckAllChunks(
+      *opened.model, [&progress](uint64_t done, uint64_t total) { progress.Update(done, total); });
+  if (!checked.ok()) return OfFile(options.path, checked.error());
   const seal::Manifest& manifest = opened.model->manifest();
   uint64_t weight_bytes = 0;
   for (const seal::ChunkRecord& chunk : manifest.chunks) weight_bytes += chunk.bytes;

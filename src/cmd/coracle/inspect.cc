@@ -12,6 +12,12 @@
 namespace coracle::cmd {
 namespace {
 
+/// " (set by layer conv1)"; nothing for a model without layers.
+std::string SettingLayer(const graph::Graph& graph, const plan::LeastBudget& least) {
+  if (least.node == NoIndex<graph::NodeIndex>()) return "";
+  return fmt::format(" (set by layer {})", graph.node(least.node).name);
+}
+
 Result<Report> Inspect(const ModelArgument& argument) {
   TRY_ASSIGN(const OpenedArgument opened, OpenArgument(argument, host::BlobAccess::kView));
   const seal::Manifest& manifest = opened.opened.model->manifest();
@@ -39,7 +45,7 @@ Result<Report> Inspect(const ModelArgument& argument) {
       "layer {}).\n",
       graph.nodes.size(), FormatBytes(WeightBytes(graph)),
       static_cast<double>(MultiplyAdds(graph)) / 1e9, FormatBytes(unplanned),
-      FormatBytes(least.bytes), graph.node(least.node).name);
+      FormatBytes(least.bytes), SettingLayer(graph, least));
   return report;
 }
 

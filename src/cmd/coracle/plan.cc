@@ -69,16 +69,17 @@ Result<uint64_t> SinglePassBudget(const graph::Graph& graph, plan::PlanRequest r
 Report Describe(const graph::Graph& graph, const plan::Plan& plan, uint64_t least_bytes,
                 uint64_t single_pass_bytes, double plan_ms) {
   Report report;
-  report.json = {{"budget_bytes", plan.budget_bytes},
-                 {"least_budget_bytes", least_bytes},
-                 {"single_pass_budget_bytes", single_pass_bytes},
-                 {"live_load_bound_bytes", plan.live_load_bound_bytes},
-                 {"pool_bytes", plan.pool_bytes},
-                 {"workspace_bytes", plan.workspace_bytes},
-                 {"threads", plan.threads},
-                 {"predicted_ms", plan.predicted_ms},
-                 {"plan_ms", plan_ms},
-                 {"steps", StepsJson(graph, plan)}};
+  report.json = {
+      {"budget_bytes", plan.budget_bytes == plan::kUnlimited ? Json() : Json(plan.budget_bytes)},
+      {"least_budget_bytes", least_bytes},
+      {"single_pass_budget_bytes", single_pass_bytes},
+      {"live_load_bound_bytes", plan.live_load_bound_bytes},
+      {"pool_bytes", plan.pool_bytes},
+      {"workspace_bytes", plan.workspace_bytes},
+      {"threads", plan.threads},
+      {"predicted_ms", plan.predicted_ms},
+      {"plan_ms", plan_ms},
+      {"steps", StepsJson(graph, plan)}};
   report.text = StepTable(graph, plan);
   report.text += fmt::format(
       "pool {} of {} (slots and workspace {}; no packing of these steps needs less than {})\n"

@@ -82,6 +82,7 @@ Result<Report> Run(const RunOptions& options) {
   TRY_ASSIGN(const auto prediction, Prediction::Make(opened, budget, options.threads));
 
   Latencies latencies;
+  latencies.ms.reserve(options.repeat);
   Measured measured;
   std::optional<vision::Geometry> geometry;
   ProgressLine progress("predicting");

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/units.h"
 
@@ -18,7 +20,9 @@ void Console::Print(const Result<Report>& result) {
   if (result.ok()) {
     const std::string text = json_ ? result.value().json.dump(2) + "\n" : result.value().text;
     std::fwrite(text.data(), 1, text.size(), stdout);
-    if (std::fflush(stdout) != 0) exit_code_ = kExitFailed;
+    if (std::fflush(stdout) == 0) return;
+    fmt::print(stderr, "coracle: cannot write the result to stdout: {}\n", std::strerror(errno));
+    exit_code_ = kExitFailed;
     return;
   }
   const Error& error = result.error();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "tensor/dtype.h"
 #include "vision/image.h"
 #include "vision/npy.h"
 
@@ -100,6 +101,13 @@ Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {
   TRY_ASSIGN(const vision::NpyReader reader,
              source.path.ends_with(".raw") ? vision::NpyReader::OpenRaw(source.path, source.shape)
                                            : vision::NpyReader::Open(source.path));
+  if (reader.dtype() != DType::kFloat32) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format(
+            "{} holds {}, but input '{}' takes float32; save it with .astype(numpy.float32)",
+            source.path, DTypeName(reader.dtype()), source.name)};
+  }
   if (!(reader.shape() == source.shape)) {
     return Error{Code::kInvalidArgument,
                  fmt::format("{} holds {}, but input '{}' takes {}", source.path,

@@ -15,6 +15,7 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened,
   request.threads = threads;
   TRY_ASSIGN(plan::Plan plan, plan::MakePlan(opened.model->manifest().graph, request));
   std::unique_ptr<Prediction> prediction(new Prediction);
+  prediction->path_ = opened.given_path;
   TRY_ASSIGN(
       prediction->session_,
       runtime::Session::Create(*opened.model, std::move(plan), kernels::SimdKernels(),
@@ -29,7 +30,7 @@ Result<Measured> Prediction::Run() {
   Status done = session_->Run();
   measured.latency_ms = static_cast<double>(clock_.NowNanoseconds() - start) / 1e6;
   const std::optional<uint64_t> heap_peak = heap.PeakBytes();
-  if (!done.ok()) return std::move(done).error();
+  if (!done.ok()) return OfFile(path_, done.error());
   measured.stats = session_->stats();
   measured.heap_known = heap_peak.has_value();
   measured.heap_peak_bytes = heap_peak.value_or(0);

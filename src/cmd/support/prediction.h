@@ -33,6 +33,7 @@ class Prediction {
 
  private:
   Prediction() = default;
+  std::string path_;
   host::PosixMemory memory_;
   host::PosixThreads threads_;
   host::PosixClock clock_;

@@ -26,10 +26,12 @@ Result<crypto::Key256> ReadOwnerKey(const std::string& key_path) {
   TRY_ASSIGN(std::vector<std::byte> text, host::ReadWholeFile(key_path, 4096));
   Result<crypto::Key256> key = crypto::DecodeOwnerKey(text);
   crypto::WipeMemory(text);
-  if (!key.ok()) {
-    return Error{key.error().code, fmt::format("{}: {}", key_path, key.error().message)};
-  }
+  if (!key.ok()) return OfFile(key_path, key.error());
   return key;
+}
+
+Error OfFile(const std::string& path, const Error& error) {
+  return {error.code, fmt::format("{}: {}", path, error.message)};
 }
 
 Result<OpenedModel> OpenSealed(const std::string& path, const std::string& key_path,
@@ -40,13 +42,13 @@ Result<OpenedModel> OpenSealed(const std::string& path, const std::string& key_p
   }
   TRY_ASSIGN(const crypto::Key256 key, ReadOwnerKey(key_path));
   OpenedModel opened;
+  opened.given_path = path;
   std::error_code ignored;
   opened.path = std::filesystem::canonical(path, ignored).string();
   TRY_ASSIGN(opened.blob, host::OpenBlob(path, access));
   Result<std::unique_ptr<seal::SealedModel>> model =
       seal::SealedModel::Open(*opened.blob, key, crypto::PreferredAeadBackend());
-  if (!model.ok())
-    return Error{model.error().code, fmt::format("{}: {}", path, model.error().message)};
+  if (!model.ok()) return OfFile(path, model.error());
   opened.model = std::move(model).value();
   return opened;
 }

@@ -14,10 +14,14 @@ namespace coracle::cmd {
 
 /// A sealed model and the blob that it reads from.
 struct OpenedModel {
-  std::string path;  ///< canonical
+  std::string given_path;  ///< as the user wrote it, for messages
+  std::string path;        ///< canonical
   std::unique_ptr<host::Blob> blob;
   std::unique_ptr<seal::SealedModel> model;  ///< views *blob
 };
+
+/// `error` with the file in front.
+Error OfFile(const std::string& path, const Error& error);
 
 /// Errors: kNotFound, kMalformed, kTampered, ... naming the file and what to do.
 Result<OpenedModel> OpenSealed(const std::string& path, const std::string& key_path,

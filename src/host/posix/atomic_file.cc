@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "host/posix/file_descriptor.h"
@@ -113,23 +114,40 @@ class PosixAtomicFile final : public AtomicFile {
   bool committed_ = false;
 };
 
-/// Refuses early what Commit would refuse after all the work.
+/// Refuses early what Commit would refuse after all the work, and what a rename must not replace: a
+/// device, a pipe or a link that leads nowhere.
 Status CheckTarget(const std::string& path, Overwrite overwrite) {
   struct stat status {};
   if (::stat(DirectoryOf(path).c_str(), &status) != 0) {
     return SystemError("write to directory", DirectoryOf(path), errno);
   }
-  if (::stat(path.c_str(), &status) != 0) return {};
+  if (::lstat(path.c_str(), &status) != 0) return {};
+  if (S_ISLNK(status.st_mode) && ::stat(path.c_str(), &status) != 0) {
+    return Error{Code::kInvalidArgument, "cannot write '" + path + "': it is a link to nothing"};
+  }
   if (S_ISDIR(status.st_mode)) return SystemError("write", path, EISDIR);
+  if (!S_ISREG(status.st_mode)) {
+    return Error{Code::kInvalidArgument, "cannot write '" + path + "': it is not a regular file"};
+  }
   if (overwrite == Overwrite::kRefuse) return SystemError("write", path, EEXIST);
   return {};
 }
 
+/// The file that a link leads to, so that the link stays and its target is replaced; else `path`.
+std::string BehindLink(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return path;
+  const std::unique_ptr<char, decltype(&std::free)> target(::realpath(path.c_str(), nullptr),
+                                                           &std::free);
+  return target == nullptr ? path : std::string(target.get());
+}
+
 }  // namespace
 
-Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path, mode_t mode,
+Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& requested, mode_t mode,
                                                        Overwrite overwrite) {
-  TRY(CheckTarget(path, overwrite));
+  TRY(CheckTarget(requested, overwrite));
+  const std::string path = BehindLink(requested);
   // A program that seals twice into one path at once gets two names, thanks to the counter.
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {

@@ -26,7 +26,8 @@ class AtomicFile {
  public:
   /// `mode` as open(2) takes it: 0600 for keys, 0644 for what anybody may read; less the umask.
   /// Errors: kAlreadyExists (kRefuse), kNotFound (the directory), kPermissionDenied,
-  /// kInvalidArgument (a directory), kUnavailable.
+  /// kInvalidArgument (a directory, a device, a pipe, a link to nothing), kUnavailable. A link
+  /// stays, and what it leads to is replaced.
   static Result<std::unique_ptr<AtomicFile>> Create(const std::string& path, mode_t mode,
                                                     Overwrite overwrite);
   virtual ~AtomicFile() = default;

@@ -74,9 +74,9 @@ void ExpectSameBits(PanelKernel kernel, LayerCase& layer, Random& random) {
   }
 }
 
-class SimdDepthwise_ : public testing::TestWithParam<int64_t> {};
+class SimdDepthwiseTest : public testing::TestWithParam<int64_t> {};
 
-TEST_P(SimdDepthwise_, SameBitsAsTheDefinitionForRandomLayers) {
+TEST_P(SimdDepthwiseTest, SameBitsAsTheDefinitionForRandomLayers) {
   Random random(3);
   for (int i = 0; i < 200; ++i) {
     const LayerShape shape = PickShape(random);
@@ -87,7 +87,7 @@ TEST_P(SimdDepthwise_, SameBitsAsTheDefinitionForRandomLayers) {
   }
 }
 
-TEST_P(SimdDepthwise_, ManyTapsTakeSeveralTables) {
+TEST_P(SimdDepthwiseTest, ManyTapsTakeSeveralTables) {
   Random random(4);
   for (const uint32_t kernel : {12U, 25U}) {
     LayerShape shape;
@@ -102,7 +102,7 @@ TEST_P(SimdDepthwise_, ManyTapsTakeSeveralTables) {
   }
 }
 
-TEST_P(SimdDepthwise_, ManyChannelsTakeSeveralSlices) {
+TEST_P(SimdDepthwiseTest, ManyChannelsTakeSeveralSlices) {
   Random random(5);
   LayerShape shape;
   shape.window = {.kernel_h = 3, .kernel_w = 3, .pad_top = 1, .pad_left = 1, .pad_right = 1};
@@ -112,8 +112,8 @@ TEST_P(SimdDepthwise_, ManyChannelsTakeSeveralSlices) {
   ExpectSameBits(SimdDepthwise(GetParam()), layer, random);
 }
 
-INSTANTIATE_TEST_SUITE_P(Targets, SimdDepthwise_,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+INSTANTIATE_TEST_SUITE_P(Targets, SimdDepthwiseTest,
+                         testing::ValuesIn(DistinctTargets(&SimdDepthwise)),
                          [](const auto& info) { return std::string(hwy::TargetName(info.param)); });
 
 }  // namespace

@@ -122,13 +122,17 @@ class RunPass {
 };
 
 void Panels(const PanelArgs& args, RowRange rows) {
-  for (PanelRuns runs(args); runs.Next();) {
-    const PanelRun& run = runs.run();
-    uint32_t k = run.k_begin;
-    do {
-      RunPass pass(args, run, k);
-      k = pass.Multiply(rows);
-    } while (k < run.k_end);
+  const uint32_t together = RowsTogether(args);
+  for (RowRange some = rows; some.begin < rows.end; some.begin = some.end) {
+    some.end = some.begin + std::min(together, rows.end - some.begin);
+    for (PanelRuns runs(args); runs.Next();) {
+      const PanelRun& run = runs.run();
+      uint32_t k = run.k_begin;
+      do {
+        RunPass pass(args, run, k);
+        k = pass.Multiply(some);
+      } while (k < run.k_end);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "hwy/targets.h"
 #include "kernels/panel_workspace.h"
 
 namespace coracle::kernels {
@@ -86,6 +87,15 @@ uint32_t Pick(Random& random, uint32_t low, uint32_t high) {
   return std::uniform_int_distribution<uint32_t>(low, high)(random);
 }
 bool Sometimes(Random& random, uint32_t one_in) { return Pick(random, 1, one_in) == 1; }
+
+std::vector<int64_t> DistinctTargets(PanelKernel (*kernel_for)(int64_t)) {
+  std::vector<int64_t> targets;
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    const auto same = [&](int64_t other) { return kernel_for(other) == kernel_for(target); };
+    if (std::none_of(targets.begin(), targets.end(), same)) targets.push_back(target);
+  }
+  return targets;
+}
 
 std::vector<float> ComputeInPieces(PanelKernel kernel, const LayerCase& layer,
                                    std::vector<float> input, std::vector<float> residual,

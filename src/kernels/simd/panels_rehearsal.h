@@ -17,6 +17,9 @@ uint32_t Pick(Random& random, uint32_t low, uint32_t high);
 /// True once in `one_in` times.
 bool Sometimes(Random& random, uint32_t one_in);
 
+/// The Highway targets that this machine runs and for which `kernel_for` has a kernel of its own.
+std::vector<int64_t> DistinctTargets(PanelKernel (*kernel_for)(int64_t));
+
 /// Computes all rows of the layer from dense operands; the result is dense. Expects (GoogleTest)
 /// that nothing else was written, and returns NaN where too much was read.
 std::vector<float> ComputeInPieces(PanelKernel kernel, const LayerCase& layer,

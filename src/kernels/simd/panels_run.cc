@@ -6,6 +6,7 @@ namespace coracle::kernels {
 namespace {
 
 constexpr uint32_t kBlockFloats = 16 * 1024 / sizeof(float);
+constexpr uint64_t kTogetherFloats = 512 * 1024 / sizeof(float);
 
 }  // namespace
 
@@ -33,6 +34,25 @@ bool PanelRuns::Next() {
   } while (panel.part == run_.first.part && panel.width == run_.width);
   next_data_ += run_.panels * run_.PanelFloats();
   return true;
+}
+
+uint32_t RowsTogether(const PanelArgs& args) {
+  const graph::ChunkDescriptor& chunk = *args.chunk;
+  if (chunk.panel_count == 1) return UINT32_MAX;
+  const PanelGeometry first = PanelAt(*args.graph, *args.node, chunk.panel_begin);
+  const PanelGeometry last =
+      PanelAt(*args.graph, *args.node, chunk.panel_begin + chunk.panel_count - 1);
+  if (first.part == last.part && first.width == last.width) return UINT32_MAX;
+  const Rows& in = args.images[0].inputs[0];
+  const Rows& out = args.images[0].output;
+  const uint64_t in_floats = uint64_t{in.rows} * in.pixels * static_cast<uint64_t>(in.pixel_stride);
+  const uint64_t row_floats = uint64_t{out.pixels} * static_cast<uint64_t>(out.pixel_stride) +
+                              in_floats / std::max(1U, out.rows);
+  const uint64_t floats = row_floats * args.images.size();
+  // Never so few that tiles would not fill, nor fewer than the phases of a transposed convolution.
+  constexpr uint64_t kRowsMin = 8;
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(kTogetherFloats / std::max<uint64_t>(1, floats), kRowsMin, UINT32_MAX));
 }
 
 TileRequest RequestFor(const PanelArgs& args, const PanelRun& run, RowRange rows, uint32_t k_begin,

@@ -43,6 +43,10 @@ class PanelRuns {
   PanelRun run_;
 };
 
+/// Output rows that all runs of the chunk take before any takes the next: their operands stay in
+/// the second-level cache. All rows if there is one run.
+uint32_t RowsTogether(const PanelArgs& args);
+
 /// Tiles of up to `tile_pixels` for a run, from K row `k_begin` on. Where several panels share a
 /// block of tiles, its windows are kept at about half of a first-level cache.
 TileRequest RequestFor(const PanelArgs& args, const PanelRun& run, RowRange rows, uint32_t k_begin,

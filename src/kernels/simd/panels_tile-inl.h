@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "hwy/highway.h"
+#include "kernels/panel_workspace.h"
 #include "kernels/simd/panels_finish-inl.h"
 #include "kernels/simd/panels_tile.h"
 
@@ -33,6 +34,8 @@ constexpr uint32_t TilePixels(uint32_t vecs) {
   if (kTileLanes < 16 || vecs == 4) return 6;
   return vecs == 3 ? 8 : 12;
 }
+
+static_assert(TilePixels(1) <= kTilePixelsMax);
 
 /// a * b + c, rounded once on every target.
 HWY_INLINE FloatVec FusedMulAdd(FloatVec a, FloatVec b, FloatVec c) {

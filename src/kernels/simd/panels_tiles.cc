@@ -127,7 +127,7 @@ void TileBlocks::AddTile(uint32_t pixels) {
 void TileBlocks::AddSpan(const SegmentList& list, uint32_t count, const float** column,
                          uint32_t pixels) {
   const PartAxis& axis = request_.part.x;
-  const auto out_x = static_cast<ptrdiff_t>(axis.out_first + x_ * axis.out_step);
+  const ptrdiff_t out_x = ptrdiff_t{axis.out_first} + ptrdiff_t{x_} * axis.out_step;
   const Image& image = request_.images[image_];
   const ptrdiff_t out_step = image.output.pixel_stride * axis.out_step;
   float* output = output_row_ + out_x * image.output.pixel_stride;
