@@ -104,8 +104,8 @@ Error OutOfBudget(const Graph& graph, const Plan& smallest, uint64_t budget_byte
   std::string needed = FormatBytes(smallest.pool_bytes);
   std::string has = FormatBytes(budget_bytes);
   if (needed == has) {  // rounding hides the difference
-    needed = fmt::format("{} bytes", smallest.pool_bytes);
-    has = fmt::format("{} bytes", budget_bytes);
+    needed = fmt::format("{} B", smallest.pool_bytes);
+    has = fmt::format("{} B", budget_bytes);
   }
   return Error{Code::kOutOfBudget, fmt::format("needs {}{}, has {}", needed, layer, has)};
 }

@@ -1,7 +1,6 @@
 #include "kernels/simd/panels_tiles.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 
@@ -207,18 +206,26 @@ const float* TileBlocks::Patch(const SegmentList& list, uint32_t segment, uint32
   const PanelPart& part = request_.part;
   float* const patch = reinterpret_cast<float*>(request_.workspace.data()) + patch_used_;
   const uint32_t length = list.lengths[segment];
-  patch_used_ += length;
-  const int64_t in_x = int64_t{x} * part.x.in_step;
   const uint32_t begin = list.segments[segment].run_begin;
+  patch_used_ += length;
+  std::fill_n(patch, length, 0.0F);
+  const int64_t in_x = int64_t{x} * part.x.in_step;
+  const float* row = tap_rows_[segment] + part.input_begin;
+  if (contiguous_) {
+    // The row's floats from the kernel row's first one on: those inside are one run.
+    const int64_t inputs = part.inputs;
+    const int64_t first = (in_x + part.x.tap_first) * inputs + begin;
+    const int64_t low = std::clamp<int64_t>(-first, 0, length);
+    const int64_t high = std::clamp<int64_t>(input_->pixels * inputs - first, low, length);
+    std::copy(row + (first + low), row + (first + high), patch + low);
+    return patch;
+  }
   for (uint32_t done = 0; done < length;) {
     const uint32_t channel = (begin + done) % part.inputs;
     const uint32_t count = std::min(part.inputs - channel, length - done);
     const int64_t tap_x = in_x + part.x.Tap((begin + done) / part.inputs);
     if (tap_x >= 0 && tap_x < int64_t{input_->pixels}) {
-      const float* from = tap_rows_[segment] + tap_x * input_->pixel_stride + part.input_begin;
-      std::memcpy(patch + done, from + channel, count * sizeof(float));
-    } else {
-      std::memset(patch + done, 0, count * sizeof(float));
+      std::copy_n(row + tap_x * input_->pixel_stride + channel, count, patch + done);
     }
     done += count;
   }
