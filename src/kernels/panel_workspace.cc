@@ -30,7 +30,9 @@ bool PanelsSplitWindows(const graph::Graph& graph, const graph::Node& node) {
   const Partition partition = PartitionOf(graph, node);
   const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
   const uint64_t inputs = partition.inputs_per_group;
-  if (inputs < kPatchInputsMax) return taps * inputs > kPatchFloatsMax;
+  if (inputs < kPatchInputsMax) {
+    return taps * inputs > kPatchFloatsMax || taps > kTileSegmentsMax;
+  }
   return taps * CeilDiv(inputs, kZeroPixelFloats) > kTileSegmentsMax;
 }
 

@@ -74,11 +74,17 @@ void ExpectSameBits(PanelKernel kernel, LayerCase& layer, Random& random) {
   }
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kRandomLayers = 30;  // the definition is some twenty times slower here
+#else
+constexpr int kRandomLayers = 200;
+#endif
+
 class SimdDepthwiseTest : public testing::TestWithParam<int64_t> {};
 
 TEST_P(SimdDepthwiseTest, SameBitsAsTheDefinitionForRandomLayers) {
   Random random(3);
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < kRandomLayers; ++i) {
     const LayerShape shape = PickShape(random);
     SCOPED_TRACE(std::to_string(i) + ": " + Describe(shape));
     LayerCase layer(shape, random());

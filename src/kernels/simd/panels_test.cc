@@ -126,11 +126,17 @@ void ExpectSameBits(PanelKernel kernel, LayerCase& layer, Random& random) {
   }
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kRandomLayers = 40;  // the definition is some twenty times slower here
+#else
+constexpr int kRandomLayers = 400;
+#endif
+
 class SimdPanelsTest : public testing::TestWithParam<int64_t> {};
 
 TEST_P(SimdPanelsTest, SameBitsAsTheDefinitionForRandomLayers) {
   Random random(1);
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < kRandomLayers; ++i) {
     const LayerShape shape = PickShape(random);
     SCOPED_TRACE(std::to_string(i) + ": " + Describe(shape));
     LayerCase layer(shape, random());
