@@ -10,8 +10,10 @@
 namespace coracle::runtime {
 namespace {
 
-// About 100 us: as long as waking a sleeper may cost.
-constexpr uint32_t kSpins = 2000;
+// A few milliseconds at most. Waking a sleeper on another virtual core costs about 100 us, so a
+// worker that sits out some short steps of a prediction must still be awake for the next; between
+// predictions it sleeps.
+constexpr uint32_t kSpins = 50'000;
 
 void Pause() {
 #if defined(__x86_64__)

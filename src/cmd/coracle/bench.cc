@@ -1,6 +1,5 @@
 // `coracle bench`: the same network on each engine, one process each, taking turns in one run.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -135,17 +134,14 @@ Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const std::st
   }
   for (Entrant& entrant : entrants) {
     TRY(entrant.child->Ask(""));  // ready
+    entrant.child->Suspend();
   }
   return entrants;
 }
 
-// An engine's own threads may spin for a while after it has answered: nobody starts before they
-// sleep.
-constexpr useconds_t kPauseMicroseconds = 5000;
-
 Result<double> TimeOnce(Entrant& entrant) {
-  usleep(kPauseMicroseconds);
   TRY_ASSIGN(const Json answer, entrant.child->Ask("run"));
+  entrant.child->Suspend();
   if (!answer.contains("ms")) {
     return Error{Code::kUnavailable, fmt::format("{} failed: {}", entrant.engine, answer.dump())};
   }

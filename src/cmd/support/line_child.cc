@@ -59,6 +59,7 @@ LineChild::~LineChild() {
   close(input_);
   close(output_);
   kill(child_, SIGTERM);
+  kill(child_, SIGCONT);
   int status = 0;
   while (waitpid(child_, &status, 0) < 0 && errno == EINTR) {
   }
@@ -81,7 +82,10 @@ Result<std::string> LineChild::ReadLine() {
   }
 }
 
+void LineChild::Suspend() { kill(child_, SIGSTOP); }
+
 Result<Json> LineChild::Ask(const std::string& line) {
+  kill(child_, SIGCONT);
   if (!line.empty()) {
     const std::string text = line + "\n";
     if (write(input_, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {

@@ -26,6 +26,9 @@ class LineChild {
   /// Sends `line` (may be empty: nothing is sent) and returns the JSON object of the next line.
   /// Errors: kUnavailable if the child ended or answered something else.
   Result<Json> Ask(const std::string& line);
+  /// Stops the whole process (threads of an engine may spin on after it has answered) until the
+  /// next Ask.
+  void Suspend();
 
  private:
   LineChild(pid_t child, int input, int output, std::string name)
