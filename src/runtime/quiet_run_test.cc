@@ -5,59 +5,19 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
-#include <cstdlib>
 
+#include "crypto/test_malloc_count.h"
 #include "host/posix/memory.h"
 #include "host/posix/threads.h"
 #include "runtime/sealed_graph_for_test.h"
 #include "runtime/session.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CORACLE_OWN_MALLOC 0
-#else
-#define CORACLE_OWN_MALLOC 1
-#endif
-
-namespace {
-
-std::atomic<uint64_t> allocations{0};
-
-}  // namespace
-
-#if CORACLE_OWN_MALLOC
-extern "C" {
-void* __libc_malloc(size_t bytes);
-void* __libc_calloc(size_t count, size_t bytes);
-void* __libc_realloc(void* old, size_t bytes);
-void* __libc_memalign(size_t alignment, size_t bytes);
-
-void* malloc(size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_malloc(bytes);
-}
-void* calloc(size_t count, size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_calloc(count, bytes);
-}
-void* realloc(void* old, size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_realloc(old, bytes);
-}
-void* aligned_alloc(size_t alignment, size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_memalign(alignment, bytes);
-}
-}  // extern "C"
-#endif
 
 namespace coracle::runtime {
 namespace {
@@ -103,7 +63,7 @@ struct Ready {
 class QuietRunTest : public testing::TestWithParam<uint32_t> {
  protected:
   void SetUp() override {
-    if (CORACLE_OWN_MALLOC == 0)
+    if (!crypto::MallocIsCounted())
       GTEST_SKIP() << "a sanitizer owns malloc and makes calls of its own";
   }
 };
@@ -111,9 +71,9 @@ class QuietRunTest : public testing::TestWithParam<uint32_t> {
 TEST_P(QuietRunTest, AllocatesNothing) {
   const Ready ready(GetParam());
   ASSERT_TRUE(ready.session->Run().ok());  // a first run may bind library functions
-  const uint64_t before = allocations.load();
+  const uint64_t before = crypto::MallocCount();
   const Status done = ready.session->Run();
-  const uint64_t after = allocations.load();
+  const uint64_t after = crypto::MallocCount();
   ASSERT_TRUE(done.ok());
   EXPECT_EQ(after - before, 0U);
 }
