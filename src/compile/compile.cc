@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
 #include <utility>
 
 #include "import/darknet/darknet_import.h"
@@ -14,10 +13,8 @@
 namespace coracle::compile {
 namespace {
 
-bool EndsWith(std::string_view text, std::string_view ending) { return text.ends_with(ending); }
-
 Result<import::ImportedModel> Import(const std::string& path, const CompileOptions& options) {
-  if (EndsWith(path, ".cfg")) {
+  if (path.ends_with(".cfg")) {
     if (options.weights_file.empty()) {
       return Error{
           Code::kInvalidArgument,
@@ -26,7 +23,7 @@ Result<import::ImportedModel> Import(const std::string& path, const CompileOptio
     return import::ImportDarknet(path, options.weights_file,
                                  {.extra_output_layers = options.extra_output_layers});
   }
-  if (EndsWith(path, ".onnx")) return import::ImportOnnx(path, {options.shapes});
+  if (path.ends_with(".onnx")) return import::ImportOnnx(path, {options.shapes});
   return Error{
       Code::kUnsupported,
       fmt::format("{}: not a model that can be read; give a .onnx file, or a .cfg file with "

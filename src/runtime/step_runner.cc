@@ -34,9 +34,8 @@ void StepRunner::Work(uint32_t worker) {
   const plan::Step& step = *bound_->step;
   if (step.weights == plan::WeightsMode::kHeld) {
     OpenHeld(worker);
-    workers_.Barrier(step.workers);
-    if (worker == 0) next_item_.store(0, std::memory_order_relaxed);
-    workers_.Barrier(step.workers);
+    workers_.Barrier(
+        step.workers);  // held weights are divided by rows: the counter is not used again
   }
   const uint32_t bands = BandCount();
   for (uint32_t band = 0; band < bands; ++band) {

@@ -12,6 +12,7 @@
 
 #include "base/units.h"
 #include "cmd/coracle/verbs.h"
+#include "cmd/support/latencies.h"
 #include "cmd/support/line_child.h"
 #include "cmd/support/machine_rates.h"
 #include "cmd/support/prediction.h"
@@ -35,7 +36,7 @@ struct Entrant {
   std::string engine;
   uint64_t budget_bytes = UINT64_MAX;
   std::unique_ptr<LineChild> child;
-  std::vector<double> times_ms;
+  Latencies latencies;
   Json memory;
 };
 
@@ -48,12 +49,6 @@ std::vector<std::string> SplitList(const std::string& text) {
     start = comma + 1;
   }
   return items;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 Result<Entrant> StartOurs(const std::string& sealed, const std::string& key, uint64_t budget,
@@ -163,7 +158,7 @@ Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
   for (uint32_t round = 0; round < rounds; ++round) {
     for (Entrant& entrant : entrants) {
       TRY_ASSIGN(const double ms, TimeOnce(entrant));
-      entrant.times_ms.push_back(ms);
+      entrant.latencies.ms.push_back(ms);
     }
     progress.Update(round + 1, rounds);
   }
@@ -174,14 +169,14 @@ Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
 }
 
 Json RunJson(const Entrant& entrant, uint32_t threads, double first_ms) {
-  const double median = Median(entrant.times_ms);
+  const double median = entrant.latencies.Median();
   Json json = {
       {"engine", entrant.engine},
       {"budget_bytes", entrant.budget_bytes == UINT64_MAX ? Json() : Json(entrant.budget_bytes)},
       {"threads", threads},
       {"median_ms", median},
-      {"min_ms", *std::min_element(entrant.times_ms.begin(), entrant.times_ms.end())},
-      {"rounds", entrant.times_ms.size()},
+      {"min_ms", entrant.latencies.Min()},
+      {"rounds", entrant.latencies.ms.size()},
       {"ratio_to_first", median / first_ms}};
   const auto copy = [&](const char* from, const char* to) {
     if (entrant.memory.contains(from)) json[to] = entrant.memory[from];
@@ -227,7 +222,7 @@ Result<Report> Bench(const BenchOptions& options) {
   report.text = fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>7}\n",
                             "engine", "budget", "planned", "used", "resident", "decrypted",
                             "median ms", "min ms", "ratio");
-  const double first_ms = Median(entrants.front().times_ms);
+  const double first_ms = entrants.front().latencies.Median();
   for (const Entrant& entrant : entrants) {
     report.json["runs"].push_back(RunJson(entrant, options.threads, first_ms));
     report.text += RunRow(report.json["runs"].back());
@@ -239,7 +234,7 @@ Result<Report> Bench(const BenchOptions& options) {
       "one core here: {:.0f} GFLOP/s, opens {:.1f} GB/s, reads {:.1f} GB/s; {} worker{}, {} "
       "rounds\n",
       rates.fma_gflops, rates.aead_gbps, rates.read_gbps, options.threads,
-      options.threads == 1 ? "" : "s", entrants.front().times_ms.size());
+      options.threads == 1 ? "" : "s", entrants.front().latencies.ms.size());
   return report;
 }
 

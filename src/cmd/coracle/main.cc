@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
       "failed, 2 wrong usage.");
   Console console;
   AddKeygen(app, console);
-  AddSeal(app, argc, argv);
+  AddSeal(app, argv);
   AddCheck(app, console);
   AddInspect(app, console);
   AddPlan(app, console);

@@ -1,7 +1,6 @@
 // `coracle run`: one prediction (or several, timed) within a budget of secure memory.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "cmd/coracle/verbs.h"
 #include "cmd/support/answering.h"
 #include "cmd/support/feeding.h"
+#include "cmd/support/latencies.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
 
@@ -29,17 +29,6 @@ struct RunOptions {
   uint32_t top = 5;
   uint32_t repeat = 1;
   uint32_t threads = 1;
-};
-
-struct Latencies {
-  std::vector<double> ms;
-  double Min() const { return *std::min_element(ms.begin(), ms.end()); }
-  double Max() const { return *std::max_element(ms.begin(), ms.end()); }
-  double Median() const {
-    std::vector<double> sorted = ms;
-    std::sort(sorted.begin(), sorted.end());
-    return (sorted[(sorted.size() - 1) / 2] + sorted[sorted.size() / 2]) / 2;
-  }
 };
 
 Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes) {

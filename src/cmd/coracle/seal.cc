@@ -12,14 +12,13 @@
 
 namespace coracle::cmd {
 
-void AddSeal(CLI::App& app, int argc, char** argv) {
+void AddSeal(CLI::App& app, char** argv) {
   CLI::App* const verb =
       app.add_subcommand("seal", "Optimise, pack and encrypt a model (coracle seal --help)");
   verb->set_help_flag();
   verb->prefix_command();
-  verb->callback([argc, argv] {
+  verb->callback([argv] {
     const std::string program = ProgramFolder() + "/coracle-compile";
-    (void)argc;
     execv(program.c_str(), argv);
     std::fprintf(stderr, "coracle: cannot start %s: %s; it belongs beside coracle\n",
                  program.c_str(), std::strerror(errno));

@@ -8,7 +8,7 @@
 namespace coracle::cmd {
 
 void AddKeygen(CLI::App& app, Console& console);
-void AddSeal(CLI::App& app, int argc, char** argv);
+void AddSeal(CLI::App& app, char** argv);
 void AddCheck(CLI::App& app, Console& console);
 void AddInspect(CLI::App& app, Console& console);
 void AddPlan(CLI::App& app, Console& console);
