@@ -1,4 +1,5 @@
-// The cost model: how long a step takes, from what it multiplies, opens and moves.
+// The cost model: how long things take, from what they multiply, open and move, at rates measured
+// on this machine.
 #pragma once
 
 #include <cstdint>
@@ -8,29 +9,40 @@
 
 namespace coracle::plan {
 
-/// A step predicted to take less than this on one worker is not worth waking others for.
+/// An action predicted to take less than this on one worker is not worth waking others for.
 inline constexpr double kOneWorkerMs = 0.02;
 
-/// What a node costs whatever its form.
-struct Work {
-  uint64_t multiply_adds = 0;
-  uint64_t weight_bytes = 0;
-  uint64_t activation_bytes = 0;  ///< inputs and output
-  uint64_t moved_bytes = 0;       ///< of those, what no multiplication hides
-  uint32_t rows = 0;              ///< output rows as kernels::PerImage() counts them
-  uint32_t panel_groups = 0;      ///< groups of chunks that complete their panels; 0: no panels
-};
+/// One worker's milliseconds to compute `rows` output rows (of each image) of `node` in one action,
+/// its weights already open. Rows as kernels::PerImage() counts them.
+double ComputeMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
+                 const MachineRates& rates);
 
-/// How the work is to be done.
+/// One worker's milliseconds to open all chunks of `weights` once.
+double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates);
+
+/// One worker's milliseconds to seal, or to open, `blocks` blocks of rows, `bytes` in all.
+double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates);
+
+/// How the actions of one part are done.
 struct Manner {
   WeightsMode weights = WeightsMode::kNone;
   Split split = Split::kNone;
   uint32_t workers = 1;
-  uint32_t bands = 1;
 };
 
-Work WorkOf(const graph::Graph& graph, const graph::Node& node);
+/// Milliseconds of one compute action in this manner, the opening of streamed weights and the
+/// workers' barrier included.
+double ActionMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
+                const Manner& manner, const MachineRates& rates);
 
-double PredictMs(const Work& work, const Manner& manner, const MachineRates& rates);
+/// Milliseconds of a whole step: its actions and the opening of held weights.
+double StepMs(const graph::Graph& graph, const Plan& plan, const Step& step,
+              const MachineRates& rates);
+
+/// Groups of chunks that complete their panels, which workers may share; 0: no panels.
+uint32_t PanelGroups(const graph::WeightLayout& weights);
+
+/// Output rows of the node as kernels::PerImage() counts them.
+uint32_t OutputRows(const graph::Graph& graph, const graph::Node& node);
 
 }  // namespace coracle::plan

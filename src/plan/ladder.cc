@@ -154,17 +154,18 @@ Ladder::Layout Ladder::BuffersOf(const Rung& rung) const {
 Step Ladder::StepOf(StepNumber step, const Rung& rung, const Layout& layout,
                     const Packing& packing) const {
   Step out;
-  out.node = static_cast<graph::NodeIndex>(step);
+  Part part;
+  part.node = static_cast<graph::NodeIndex>(step);
   out.live_bytes = rung.loads[step];
   const StepOption* option = rung.options[step];
   if (option == nullptr) {
-    out.elided = true;
+    part.elided = true;
+    out.parts.push_back(part);
     return out;
   }
   out.form = option->form;
-  out.band_rows = option->band_rows;
-  out.weights = option->manner.weights;
-  out.split = option->manner.split;
+  part.weights = option->manner.weights;
+  part.split = option->manner.split;
   out.workers = option->manner.workers;
   out.predicted_ms = option->ms;
   const Scratch& scratch = layout.scratch[step];
@@ -179,14 +180,20 @@ Step Ladder::StepOf(StepNumber step, const Rung& rung, const Layout& layout,
              : PoolRange{packing.offsets[scratch.workspaces] + worker * option->workspace_bytes,
                          option->workspace_bytes});
   }
-  if (scratch.held != kNoBuffer) out.held = {packing.offsets[scratch.held], option->held_bytes};
+  if (scratch.held != kNoBuffer) part.held = {packing.offsets[scratch.held], option->held_bytes};
+  out.parts.push_back(part);
+  const uint32_t rows = OutputRows(graph_, graph_.nodes[step]);
+  const uint32_t band = option->form == Form::kBand ? option->band_rows : rows;
+  for (uint32_t begin = 0; begin < rows; begin += band) {
+    out.actions.push_back({ActionKind::kCompute, 0, begin, std::min(begin + band, rows)});
+  }
   if (!option->overlay) return out;
   const Overlay& overlay = *option->overlay;
   const auto before =
       static_cast<int64_t>(packing.offsets[layout.storage_buffers[overlay.predecessor]]);
   const auto after =
       static_cast<int64_t>(packing.offsets[layout.storage_buffers[overlay.successor]]);
-  out.direction = after >= before + overlay.above ? Direction::kUp : Direction::kDown;
+  if (after >= before + overlay.above) std::reverse(out.actions.begin(), out.actions.end());
   return out;
 }
 
@@ -198,7 +205,8 @@ Plan Ladder::Assemble(const Rung& rung) const {
     const View& view = map_.views[i];
     const graph::RowShape rows = graph::RowsOf(graph_.tensors[i].shape);
     const uint64_t storage = packing.offsets[layout.storage_buffers[Position(view.storage)]];
-    plan.placements.push_back({storage + view.offset, rows.pixels * view.pitch, view.pitch});
+    TensorPlan& tensor = plan.tensors.emplace_back();
+    tensor.place = {storage + view.offset, rows.pixels * view.pitch, view.pitch};
   }
   for (size_t i = 0; i < map_.storages.size(); ++i) {
     if (layout.storage_buffers[i] == kNoBuffer) continue;
@@ -210,16 +218,15 @@ Plan Ladder::Assemble(const Rung& rung) const {
     const Step& made = plan.steps.back();
     plan.predicted_ms += made.predicted_ms;
     plan.threads = std::max(plan.threads, made.workers);
-    uint64_t scratch_bytes = made.held.bytes;
+    const PoolRange& held = made.parts[0].held;
+    uint64_t scratch_bytes = held.bytes;
     const auto include = [&](const PoolRange& range) {
       scratch_bytes += range.bytes;
       if (range.bytes > 0) plan.pool_bytes = std::max(plan.pool_bytes, range.offset + range.bytes);
     };
     for (const PoolRange& slot : made.slots) include(slot);
     for (const PoolRange& workspace : made.workspaces) include(workspace);
-    if (made.held.bytes > 0) {
-      plan.pool_bytes = std::max(plan.pool_bytes, made.held.offset + made.held.bytes);
-    }
+    if (held.bytes > 0) plan.pool_bytes = std::max(plan.pool_bytes, held.offset + held.bytes);
     plan.workspace_bytes = std::max(plan.workspace_bytes, scratch_bytes);
   }
   plan.live_load_bound_bytes = std::min(rung.load_bytes, plan.pool_bytes);

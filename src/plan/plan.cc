@@ -66,7 +66,10 @@ Plan SmallestOf(const std::vector<Ladder>& ladders) {
 }
 
 uint64_t HighestEnd(const Step& step) {
-  uint64_t end = step.held.bytes > 0 ? step.held.offset + step.held.bytes : 0;
+  uint64_t end = 0;
+  for (const Part& part : step.parts) {
+    if (part.held.bytes > 0) end = std::max(end, part.held.offset + part.held.bytes);
+  }
   for (const PoolRange& slot : step.slots) end = std::max(end, slot.offset + slot.bytes);
   for (const PoolRange& range : step.workspaces) end = std::max(end, range.offset + range.bytes);
   return end;
@@ -81,18 +84,15 @@ NodeIndex FullestNode(const Plan& plan) {
       fullest = &step;
     }
   }
-  return fullest == nullptr ? NoIndex<NodeIndex>() : fullest->node;
+  return fullest == nullptr ? NoIndex<NodeIndex>() : fullest->parts[0].node;
 }
 
 /// What `plan` takes at other rates than it was chosen for.
 void PredictAgain(const Graph& graph, const MachineRates& rates, Plan& plan) {
   plan.predicted_ms = 0;
   for (Step& step : plan.steps) {
-    if (step.elided) continue;
-    const Work work = WorkOf(graph, graph.node(step.node));
-    const auto bands =
-        step.form == Form::kBand ? static_cast<uint32_t>(CeilDiv(work.rows, step.band_rows)) : 1;
-    step.predicted_ms = PredictMs(work, {step.weights, step.split, step.workers, bands}, rates);
+    if (step.parts[0].elided) continue;
+    step.predicted_ms = StepMs(graph, plan, step, rates);
     plan.predicted_ms += step.predicted_ms;
   }
 }
@@ -112,7 +112,19 @@ Error OutOfBudget(const Graph& graph, const Plan& smallest, uint64_t budget_byte
 
 }  // namespace
 
-std::string_view FormName(Form form) { return form == Form::kLayer ? "layer" : "band"; }
+std::string_view FormName(Form form) {
+  switch (form) {
+    case Form::kLayer:
+      return "layer";
+    case Form::kBand:
+      return "band";
+    case Form::kCascade:
+      return "cascade";
+  }
+  return "?";
+}
+
+uint64_t BlockCount(uint32_t rows, uint32_t block_rows) { return CeilDiv(rows, block_rows); }
 
 std::string_view WeightsModeName(WeightsMode mode) {
   switch (mode) {
@@ -122,6 +134,8 @@ std::string_view WeightsModeName(WeightsMode mode) {
       return "streamed";
     case WeightsMode::kHeld:
       return "held";
+    case WeightsMode::kPinned:
+      return "pinned";
   }
   return "?";
 }
@@ -147,7 +161,7 @@ Result<Plan> MakePlan(const Graph& graph, const PlanRequest& request) {
   return best;
 }
 
-LeastBudget FindLeastBudget(const Graph& graph) {
+LeastBudget FindLeastBudget(const Graph& graph, Passes /*passes*/) {
   const std::vector<LiveRange> ranges = LiveRangesOf(graph);
   const Plan smallest = SmallestOf(LaddersOf(graph, ranges, SharingVariants(graph, ranges), {}));
   return {smallest.pool_bytes, FullestNode(smallest)};

@@ -14,36 +14,34 @@ namespace coracle::plan {
 
 inline constexpr uint64_t kUnlimited = UINT64_MAX;
 inline constexpr uint32_t kMaxThreads = 64;
-/// Most bands of one step.
-inline constexpr uint32_t kMaxBands = 1024;
+/// Most actions of one step, and of all steps of a plan.
+inline constexpr uint32_t kMaxActions = 1U << 20;
 /// Alignment of every buffer in the pool; a tensor that is a slice of one only has a float's.
 inline constexpr uint64_t kPoolAlignment = 64;
 
-/// How a step computes (design 3-engine.md, Plan).
+/// What a step is called (design 3-engine.md, Plan). All three run in the same way: a list of
+/// actions over windows of rows.
 enum class Form : uint8_t {
-  kLayer = 0,  ///< the whole output at once
-  kBand = 1,  ///< bands of output rows in order; the output may overlap input rows no longer needed
+  kLayer = 0,    ///< one node, its whole output in one action
+  kBand = 1,     ///< one node, bands of output rows (y-plane partitioning)
+  kCascade = 2,  ///< several nodes; rows flow from one to the next through rings
 };
 std::string_view FormName(Form form);
 
 enum class WeightsMode : uint8_t {
   kNone = 0,
-  kStreamed = 1,  ///< each chunk opened into the slot when it is needed; once per band
-  kHeld = 2,      ///< all chunks opened once (shared out to the workers), one behind the other
+  kStreamed = 1,  ///< each chunk opened into the slot when it is needed; once per action
+  kHeld = 2,      ///< all chunks opened before the step's first action, one behind the other
+  kPinned = 3,    ///< as kHeld, but opened before the first prediction and kept between them
 };
 std::string_view WeightsModeName(WeightsMode mode);
 
-/// How a step's work is divided among workers. The result's bits do not depend on it.
+/// How the work of one action is divided among workers. The result's bits do not depend on it.
 enum class Split : uint8_t {
-  kNone = 0,    ///< one worker
+  kNone = 0,    ///< worker 0 does it all
   kRows = 1,    ///< by output rows; streamed weights: every worker opens every chunk
-  kPanels = 2,  ///< by groups of weight chunks that complete their panels
+  kPanels = 2,  ///< by groups of weight chunks that complete their panels (streamed weights only)
 };
-
-/// A band form's direction. Bands begin at rows 0, band_rows, 2 band_rows, ...; kDown computes them
-/// in this order, kUp the last one first. No worker begins a band before all have ended the one
-/// before it.
-enum class Direction : uint8_t { kDown = 0, kUp = 1 };
 
 /// A range of the pool in bytes. bytes == 0: none.
 struct PoolRange {
@@ -52,29 +50,81 @@ struct PoolRange {
   bool operator==(const PoolRange&) const = default;
 };
 
-/// Where a tensor lies. Several tensors may share memory: slices of a concatenation (the same
-/// strides, other channels), a reshape of dense rows, an output over the input that it replaces.
+/// Where a tensor (or the slots of its ring) lies. Several tensors may share memory: slices of a
+/// concatenation (the same strides, other channels), a reshape of dense rows, an output over the
+/// input that it replaces.
 struct Placement {
-  uint64_t offset = 0;  ///< of its first element
+  uint64_t offset = 0;  ///< of its first element (of slot 0)
   uint64_t row_stride_bytes = 0;
   uint64_t pixel_stride_bytes = 0;
   bool operator==(const Placement&) const = default;
 };
 
-/// One step: one node in some form, or a node that needs no work (elided Concat, Reshape in place).
-struct Step {
+/// Where a tensor is between steps.
+enum class Home : uint8_t {
+  kPool = 0,     ///< whole in the pool, from the step that makes it (inputs: from before the first
+                 ///< step) to the last that reads it (outputs: to after the last step)
+  kStep = 1,     ///< nowhere: one step makes and reads it, and has a window of it
+  kOutside = 2,  ///< sealed by blocks of rows in host memory; every step that makes or reads it
+                 ///< has a window of it. Graph inputs and outputs ("sources", "sinks") or spilled
+};
+
+/// One tensor's place. kStep and kOutside need RowsOf(shape).images == 1.
+struct TensorPlan {
+  Home home = Home::kPool;
+  Placement place;          ///< kPool
+  uint32_t block_rows = 0;  ///< kOutside: rows of one sealed block (the last may have fewer)
+  /// kOutside: one 64-bit counter for each block (the nonce that it was last sealed under), live as
+  /// long as a tensor with home kPool would be.
+  PoolRange counters;
+};
+
+/// Rows of a tensor that one step keeps: row y lies in slot y % ring_rows. Home::kStep and kOutside
+/// tensors only.
+struct Window {
+  graph::TensorIndex tensor{};
+  Placement place;         ///< slot 0; live during this step only. kOutside: dense rows, 64-byte
+                           ///< aligned
+  uint32_t ring_rows = 0;  ///< 1..rows; kOutside: a multiple of block_rows, or all rows
+};
+
+/// One node's share in a step.
+struct Part {
   graph::NodeIndex node{};
-  Form form = Form::kLayer;
-  bool elided = false;  ///< the output already is where it belongs: no workers' ranges
-  uint32_t band_rows =
-      0;  ///< kBand: output rows of each band (fewer in the one that ends the image)
-  Direction direction = Direction::kDown;
+  /// The output already is where it belongs (Concat, Slice or Reshape over memory that its inputs
+  /// are slices of): no actions. Only in a step of its own, all its tensors Home::kPool.
+  bool elided = false;
   WeightsMode weights = WeightsMode::kNone;
   Split split = Split::kNone;
+  PoolRange held;  ///< kHeld: live during the step; kPinned: live always
+};
+
+enum class ActionKind : uint8_t {
+  kCompute = 0,  ///< rows [begin, end) of parts[index]'s output, of every image
+  kOpen = 1,     ///< whole blocks of windows[index]'s tensor, from outside into the window
+  kSeal = 2,     ///< whole blocks of windows[index]'s tensor, from the window to outside
+};
+
+/// Rows as kernels::PerImage() counts those of the node (kCompute), or of the tensor.
+struct Action {
+  ActionKind kind = ActionKind::kCompute;
+  uint32_t index = 0;
+  uint32_t begin = 0;
+  uint32_t end = 0;
+  bool operator==(const Action&) const = default;
+};
+
+/// One or more nodes, computed together by a list of actions in this order. No worker begins an
+/// action before all have ended the one before it. Each part's rows are computed exactly once,
+/// ascending; the only part of a step without windows may also go descending.
+struct Step {
+  Form form = Form::kLayer;
+  std::vector<Part> parts;  ///< topological order
+  std::vector<Window> windows;
+  std::vector<Action> actions;
   uint32_t workers = 1;
-  std::vector<PoolRange> slots;       ///< kStreamed: one per worker
-  PoolRange held;                     ///< kHeld
-  std::vector<PoolRange> workspaces;  ///< one per worker (bytes 0: none needed)
+  std::vector<PoolRange> slots;       ///< one per worker if some part streams, else none
+  std::vector<PoolRange> workspaces;  ///< one per worker (bytes 0: none needed); elided: none
   uint64_t live_bytes = 0;            ///< bytes of everything live during the step
   double predicted_ms = 0;
 };
@@ -82,14 +132,22 @@ struct Step {
 struct Plan {
   uint64_t budget_bytes = 0;
   uint64_t pool_bytes =
-      0;  ///< peak: the end of the highest range that any step uses; <= budget_bytes
+      0;  ///< peak: the end of the highest range that anything uses; <= budget_bytes
   uint64_t workspace_bytes = 0;  ///< largest sum of slots, held weights and workspaces of one step
+  uint64_t pinned_bytes = 0;     ///< of the pool: weights kept between predictions
   uint64_t live_load_bound_bytes = 0;  ///< no packing of these steps can need less
   uint32_t threads = 1;                ///< most workers that any step uses
-  std::vector<Placement> placements;   ///< by TensorIndex
-  std::vector<Step> steps;  ///< in order of execution: a permutation of the graph's nodes
+  std::vector<TensorPlan> tensors;     ///< by TensorIndex
+  /// One block's room to seal graph inputs, and to open outputs, with Home::kOutside. Live with the
+  /// inputs before the first step; with the outputs after the last. bytes 0: none needed.
+  PoolRange input_staging;
+  PoolRange output_staging;
+  std::vector<Step> steps;  ///< in order of execution: every node in exactly one part
   double predicted_ms = 0;
 };
+
+/// Blocks that a kOutside tensor of so many rows is sealed in.
+uint64_t BlockCount(uint32_t rows, uint32_t block_rows);
 
 /// Rates that the cost model turns work into time with; measured by the caller, or these defaults.
 struct MachineRates {
@@ -98,10 +156,24 @@ struct MachineRates {
   double copy_gbps = 8;
 };
 
+/// Whether memory that the steps leave over keeps weights open between predictions.
+enum class Pinning : uint8_t {
+  kAuto = 0,  ///< those that save the most time
+  kNone = 1,  ///< every prediction opens every weight
+};
+
+/// What a plan may do to fit.
+enum class Passes : uint8_t {
+  kAny = 0,     ///< open weights several times, spill
+  kSingle = 1,  ///< open each weight once; only graph inputs and outputs lie outside
+};
+
 struct PlanRequest {
   uint64_t budget_bytes = kUnlimited;
   uint32_t threads = 1;  ///< a maximum: steps use fewer where slots do not fit
   MachineRates rates;
+  Pinning pinning = Pinning::kAuto;
+  Passes passes = Passes::kAny;
 };
 
 /// What the least budget is and which node sets it.
@@ -115,7 +187,10 @@ struct LeastBudget {
 Result<Plan> MakePlan(const graph::Graph& graph, const PlanRequest& request);
 
 /// The smallest budget for which MakePlan succeeds (one worker).
-LeastBudget FindLeastBudget(const graph::Graph& graph);
+LeastBudget FindLeastBudget(const graph::Graph& graph, Passes passes = Passes::kAny);
+
+/// True if the plan opens each weight at most once and spills nothing.
+bool IsSinglePass(const graph::Graph& graph, const Plan& plan);
 
 /// Peak of a run that keeps every tensor and all weights in memory at once (what the budget saves).
 uint64_t UnplannedBytes(const graph::Graph& graph);

@@ -111,10 +111,13 @@ bool MustBeHeld(const Node& node) {
   return !node.weights.chunks.empty() && node.weights.chunks[0].kind == graph::ChunkKind::kConstant;
 }
 
-Split SplitFor(const Work& work, WeightsMode weights, uint32_t rows, uint32_t workers) {
+Split SplitFor(const Graph& graph, const Node& node, WeightsMode weights, uint32_t rows,
+               uint32_t workers) {
   if (workers == 1) return Split::kNone;
-  if (weights == WeightsMode::kStreamed && work.panel_groups >= 2 * workers &&
-      work.weight_bytes > work.activation_bytes) {
+  uint64_t activation_bytes = TensorBytes(graph, node.output);
+  for (TensorIndex input : node.inputs) activation_bytes += TensorBytes(graph, input);
+  if (weights == WeightsMode::kStreamed && PanelGroups(node.weights) >= 2 * workers &&
+      node.weights.TotalBytes() > activation_bytes) {
     return Split::kPanels;
   }
   return rows >= workers ? Split::kRows : Split::kNone;
@@ -123,11 +126,11 @@ Split SplitFor(const Work& work, WeightsMode weights, uint32_t rows, uint32_t wo
 class OptionLister {
  public:
   OptionLister(const Graph& graph, const Node& node, const PlanRequest& request)
-      : node_(node), request_(request), work_(WorkOf(graph, node)) {
+      : graph_(graph), node_(node), request_(request), rows_(OutputRows(graph, node)) {
     workspace_bytes_ = kernels::WorkspaceBytes(graph, node);
   }
 
-  const Work& work() const { return work_; }
+  uint32_t rows() const { return rows_; }
 
   /// Adds the form with every way of opening weights and number of workers.
   void Add(Form form, uint32_t band_rows, const std::optional<Overlay>& overlay,
@@ -135,11 +138,9 @@ class OptionLister {
     StepOption option;
     option.form = form;
     option.band_rows = form == Form::kBand ? band_rows : 0;
-    option.manner.bands =
-        form == Form::kBand ? static_cast<uint32_t>(CeilDiv(work_.rows, band_rows)) : 1;
     option.overlay = overlay;
     option.saved_bytes = saved_bytes;
-    const uint32_t rows = form == Form::kBand ? band_rows : work_.rows;
+    const uint32_t rows = form == Form::kBand ? band_rows : rows_;
     if (node_.weights.chunks.empty()) {
       AddWorkers(option, WeightsMode::kNone, rows);
       return;
@@ -172,17 +173,22 @@ class OptionLister {
     option.workspace_bytes = workspace_bytes_;
     for (uint32_t workers = 1;; workers = std::min(workers * 2, request_.threads)) {
       option.manner.workers = workers;
-      option.manner.split = SplitFor(work_, weights, rows, workers);
+      option.manner.split = SplitFor(graph_, node_, weights, rows, workers);
       if (workers > 1 && option.manner.split == Split::kNone) break;
-      option.ms = PredictMs(work_, option.manner, request_.rates);
+      option.ms = static_cast<double>(CeilDiv(rows_, rows)) *
+                  ActionMs(graph_, node_, rows, option.manner, request_.rates);
+      if (weights == WeightsMode::kHeld) {
+        option.ms += OpenMs(node_.weights, request_.rates) / workers;
+      }
       options_.push_back(option);
       if (workers == request_.threads || option.ms < kOneWorkerMs) break;
     }
   }
 
+  const Graph& graph_;
   const Node& node_;
   const PlanRequest& request_;
-  const Work work_;
+  const uint32_t rows_;
   uint64_t workspace_bytes_ = 0;
   std::vector<StepOption> options_;
 };
@@ -195,7 +201,7 @@ std::vector<StepOption> OptionsOf(const Graph& graph, StepNumber step,
   const Node& node = graph.nodes[step];
   OptionLister lister(graph, node, request);
   lister.Add(Form::kLayer, 0, std::nullopt, 0);
-  const uint32_t rows = lister.work().rows;
+  const uint32_t rows = lister.rows();
   const auto operand = rows >= 2 ? FindBandOperand(graph, step, ranges, map) : std::nullopt;
   if (!operand) return lister.Release();
   uint32_t before = 0;
@@ -208,7 +214,7 @@ std::vector<StepOption> OptionsOf(const Graph& graph, StepNumber step,
       if (saved > 0) lister.Add(Form::kBand, band_rows, overlay, saved);
     }
     before = band_rows;
-    if (band_rows == 1 || bands >= kMaxBands) break;
+    if (band_rows == 1 || bands >= 1024) break;
   }
   return lister.Release();
 }
