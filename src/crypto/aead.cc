@@ -30,4 +30,18 @@ Result<std::unique_ptr<Aead>> MakeAead(AeadBackend backend, const Key256& key) {
   return Error{Code::kInternal, "no such AEAD backend"};
 }
 
+Result<std::unique_ptr<Aead>> MakeAeadIn(std::span<std::byte> key_memory, AeadBackend backend,
+                                         const Key256& key) {
+  CORACLE_CHECK(key_memory.size() >= kKeyMemoryBytes);
+  CORACLE_CHECK(reinterpret_cast<uintptr_t>(key_memory.data()) % kKeyMemoryAlignment == 0);
+  switch (backend) {
+    case AeadBackend::kIpsecMb:
+      return MakeIpsecMbAeadIn(key_memory, IpsecMbIsa::kBest, key);
+    case AeadBackend::kOpenSsl:
+      return MakeOpenSslAeadIn(key_memory, key);
+  }
+  CORACLE_CHECK(false);
+  return Error{Code::kInternal, "no such AEAD backend"};
+}
+
 }  // namespace coracle::crypto

@@ -37,7 +37,9 @@ class Aead {
  public:
   virtual ~Aead() = default;
 
-  /// ciphertext.size() == plaintext.size(); the two may be the same memory.
+  /// ciphertext.size() == plaintext.size(); the two may be the same memory. `ciphertext` may be
+  /// memory that hostile code changes meanwhile: it is written once and never read back, so `tag`
+  /// vouches for `plaintext` alone. Requires: the key has not been wiped (see MakeAeadIn).
   virtual void Seal(const Nonce& nonce, Bytes associated, Bytes plaintext,
                     std::span<std::byte> ciphertext, Tag& tag) = 0;
   /// Opens `ciphertext`, which hostile code may change meanwhile (it is read once, or copied
@@ -49,5 +51,20 @@ class Aead {
 
 /// Errors: kUnsupported if this machine cannot run `backend`.
 Result<std::unique_ptr<Aead>> MakeAead(AeadBackend backend, const Key256& key);
+
+/// What MakeAeadIn asks for: so many bytes, at such an address.
+inline constexpr uint32_t kKeyMemoryBytes = 2048;
+inline constexpr uint32_t kKeyMemoryAlignment = 64;
+
+/// As MakeAead, but the key, and between calls all that is derived from it, lives in `key_memory`
+/// alone (wiped when the Aead goes, before which it must not). Where a fork wipes that memory, the
+/// child's Aead is dead: Open says kTampered, Seal is a CHECK failure; both without a key in use.
+/// OpenSSL keeps its key schedule in a heap that a fork copies, so that backend sets the key anew
+/// for each call and overwrites the schedule after it: a fork made by another thread in the middle
+/// of a call still copies that one schedule, as it copies the caller's stack.
+/// Requires: key_memory.size() >= kKeyMemoryBytes, aligned.
+/// Errors: kUnsupported if this machine cannot run `backend`.
+Result<std::unique_ptr<Aead>> MakeAeadIn(std::span<std::byte> key_memory, AeadBackend backend,
+                                         const Key256& key);
 
 }  // namespace coracle::crypto

@@ -29,8 +29,11 @@ bool IpsecMbRuns(IpsecMbIsa isa);
 
 /// Errors: kUnsupported unless IpsecMbRuns(isa); kInternal if the library fails its self-test.
 Result<std::unique_ptr<Aead>> MakeIpsecMbAead(IpsecMbIsa isa, const Key256& key);
+Result<std::unique_ptr<Aead>> MakeIpsecMbAeadIn(std::span<std::byte> key_memory, IpsecMbIsa isa,
+                                                const Key256& key);
 
 /// Errors: kInternal if the library lacks AES-256-GCM.
 Result<std::unique_ptr<Aead>> MakeOpenSslAead(const Key256& key);
+Result<std::unique_ptr<Aead>> MakeOpenSslAeadIn(std::span<std::byte> key_memory, const Key256& key);
 
 }  // namespace coracle::crypto

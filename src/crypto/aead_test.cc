@@ -135,6 +135,48 @@ TEST(AeadTest, AllImplementationsAgree) {
   }
 }
 
+bool Contains(Bytes memory, Bytes needle) {
+  return std::search(memory.begin(), memory.end(), needle.begin(), needle.end()) != memory.end();
+}
+
+TEST(AeadTest, AKeyInWipedMemoryIsDead) {
+  for (const AeadBackend backend : {AeadBackend::kIpsecMb, AeadBackend::kOpenSsl}) {
+    if (backend == AeadBackend::kIpsecMb && !IpsecMbRuns(IpsecMbIsa::kBest)) continue;
+    SCOPED_TRACE(AeadBackendName(backend));
+    const auto raw = Noise(32, 11);
+    const Key256 key = KeyOf(raw);
+    const auto aead = std::make_unique<AeadInKeyMemory>(
+        [&](auto memory) { return MakeAeadIn(memory, backend, key); });
+    EXPECT_TRUE(Contains(aead->key_memory(), raw)) << "a schedule starts with its key";
+    const auto plain = Noise(5000, 12);
+    std::vector<std::byte> text(plain.size());
+    std::vector<std::byte> opened(plain.size());
+    Tag tag{};
+    aead->Seal({}, {}, plain, text, tag);
+    EXPECT_EQ(aead->Open({}, {}, text, tag, opened), Verdict::kAuthentic);
+    EXPECT_EQ(opened, plain);
+    std::ranges::fill(aead->key_memory(), std::byte{0});  // as a fork does
+    EXPECT_EQ(aead->Open({}, {}, text, tag, opened), Verdict::kTampered);
+    EXPECT_TRUE(IsZero(opened));
+    EXPECT_DEATH(aead->Seal({}, {}, plain, text, tag), "");
+  }
+}
+
+TEST(AeadTest, LeavesNothingInKeyMemory) {
+  struct alignas(kKeyMemoryAlignment) Memory {
+    std::byte bytes[kKeyMemoryBytes] = {};
+  };
+  const auto memory = std::make_unique<Memory>();
+  const Key256 key = KeyOf(Noise(32, 13));
+  for (const AeadBackend backend : {AeadBackend::kIpsecMb, AeadBackend::kOpenSsl}) {
+    auto aead = MakeAeadIn(memory->bytes, backend, key);
+    if (!aead.ok()) continue;
+    EXPECT_FALSE(IsZero(memory->bytes));
+    aead->reset();
+    EXPECT_TRUE(IsZero(memory->bytes)) << AeadBackendName(backend);
+  }
+}
+
 TEST(AeadTest, BackendsByName) {
   const Key256 key = KeyOf(Noise(32, 9));
   for (const AeadBackend backend : {AeadBackend::kIpsecMb, AeadBackend::kOpenSsl}) {

@@ -1,5 +1,6 @@
 // Ciphertext lies where a hostile host can change it while we open it. Code that reads it twice
-// (once to authenticate, once to decrypt) then accepts plaintext that was never sealed. Here a
+// (once to authenticate, once to decrypt) then accepts plaintext that was never sealed. Code that
+// reads it back while it seals (to authenticate it) gives the host a tag for another text. Here a
 // thread plays the host against each implementation. One second each; CORACLE_SLOW=1: one minute.
 
 #include <gtest/gtest.h>
@@ -45,7 +46,9 @@ class HostileText {
     stop_.store(true);
     host_.join();
   }
-  Bytes bytes() const { return {reinterpret_cast<const std::byte*>(memory_.get()), bytes_}; }
+  std::span<std::byte> bytes() const {
+    return {reinterpret_cast<std::byte*>(memory_.get()), bytes_};
+  }
 
  private:
   void Mutate() {
@@ -98,7 +101,7 @@ Score Race(const std::vector<std::byte>& plain, const std::vector<std::byte>& se
 }
 
 /// Whole rounds of the widest code, its tails, and a text that does not fit the first-level cache.
-constexpr size_t kTextBytes[] = {4096, 4032, 720, 65536};
+constexpr size_t kTextBytes[] = {4096, 4032, 720, 727, 65536};
 const Nonce kNonce{};
 
 TEST(SingleReadTest, AcceptedIsAlwaysWhatWasSealed) {
@@ -128,7 +131,81 @@ TEST(SingleReadTest, AcceptedIsAlwaysWhatWasSealed) {
   }
 }
 
-/// The control: shows that this race does catch code that reads twice.
+/// Seals the same text again and again into memory that the host changes: the tag must not.
+template <typename SealText>
+Score RaceSealing(const Tag& expected, size_t bytes, std::chrono::milliseconds duration,
+                  SealText seal) {
+  const HostileText hostile{std::vector<std::byte>(bytes)};
+  Score score;
+  const auto end = steady_clock::now() + duration;
+  while (steady_clock::now() < end) {
+    for (int i = 0; i < 64; ++i) {
+      Tag tag{};
+      seal(hostile.bytes(), tag);
+      ++(tag == expected ? score.accepted : score.wrong);
+    }
+  }
+  return score;
+}
+
+TEST(SingleReadTest, TheTagIsThatOfThePlaintext) {
+#if defined(CORACLE_TSAN)
+  GTEST_SKIP() << "the race is deliberate";
+#endif
+  const auto duration = std::chrono::milliseconds(Slow() ? 60'000 : 1'000) / std::size(kTextBytes);
+  const Key256 key = KeyOf(Noise(32, 5));
+  for (const AeadMaker& maker : AllAeads()) {
+    const auto aead = maker.make(key);
+    for (const size_t bytes : kTextBytes) {
+      const auto plain = Noise(bytes, 6);
+      std::vector<std::byte> sealed(plain.size());
+      Tag tag{};
+      aead->Seal(kNonce, {}, plain, sealed, tag);
+      const Score score = RaceSealing(
+          tag, bytes, duration,
+          [&](std::span<std::byte> out, Tag& made) { aead->Seal(kNonce, {}, plain, out, made); });
+      std::printf("%-12s %5zu bytes: sealed %9lu  wrong %lu\n", maker.name.c_str(), bytes,
+                  score.accepted, score.wrong);
+      EXPECT_EQ(score.wrong, 0U) << maker.name << " " << bytes;
+    }
+  }
+}
+
+/// The controls: they show that these races do catch code that reads twice.
+void SealReadingBack(const Key256& key, Bytes plain, std::span<std::byte> out, Tag& tag) {
+  EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+  const auto raw = [](Bytes bytes) { return reinterpret_cast<const uint8_t*>(bytes.data()); };
+  int written = 0;
+  uint8_t nothing[1];
+  const bool ok =
+      EVP_EncryptInit_ex(context, EVP_aes_256_gcm(), nullptr, raw(key.bytes()), raw(kNonce)) == 1 &&
+      EVP_EncryptUpdate(context, reinterpret_cast<uint8_t*>(out.data()), &written, raw(plain),
+                        static_cast<int>(plain.size())) == 1 &&
+      EVP_EncryptFinal_ex(context, nothing, &written) == 1 &&
+      EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag.data()) == 1;
+  EVP_CIPHER_CTX_free(context);
+  CORACLE_CHECK(ok);
+}
+
+TEST(SingleReadTest, TheRaceCatchesCodeThatReadsBack) {
+  if (!Slow()) GTEST_SKIP() << "set CORACLE_SLOW=1 to run the control";
+  const Key256 key = KeyOf(Noise(32, 5));
+  uint64_t wrong = 0;
+  for (const size_t bytes : kTextBytes) {
+    const auto plain = Noise(bytes, 6);
+    std::vector<std::byte> sealed(plain.size());
+    Tag tag{};
+    SealReadingBack(key, plain, sealed, tag);
+    const Score score = RaceSealing(
+        tag, bytes, std::chrono::seconds(5),
+        [&](std::span<std::byte> out, Tag& made) { SealReadingBack(key, plain, out, made); });
+    std::printf("%-12s %5zu bytes: sealed %9lu  wrong %lu\n", "control", bytes, score.accepted,
+                score.wrong);
+    wrong += score.wrong;
+  }
+  EXPECT_GT(wrong, 0U);
+}
+
 Verdict OpenReadingTwice(const Key256& key, const Tag& tag, Bytes text,
                          std::span<std::byte> opened) {
   EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();

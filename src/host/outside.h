@@ -38,6 +38,28 @@ class Memory {
   virtual ~Memory() = default;
   /// Errors: kUnavailable.
   virtual Result<std::unique_ptr<MemoryRegion>> Reserve(uint64_t bytes) = 0;
+  /// Memory for keys: it stays with this process. After a fork the child finds zeros in its place;
+  /// it is left out of core dumps and, where the system lets us, never swapped out.
+  /// Errors: kUnavailable, also where the system cannot promise the zeros.
+  virtual Result<std::unique_ptr<MemoryRegion>> ReserveForProcess(uint64_t bytes) = 0;
+};
+
+/// A piece of the host's memory. Trust: none. The host reads it, and may change it at any moment,
+/// also while we read it; it is written and read, never kept pointers in. Page-aligned. Lives as
+/// long as the object, at one place and with one size.
+class OutsideRegion {
+ public:
+  virtual ~OutsideRegion() = default;
+  virtual std::span<std::byte> bytes() = 0;
+};
+
+/// Where sealed things wait that have no room inside. An implementation for a TEE makes sure that
+/// the whole region lies outside of secure memory, whatever the host answered.
+class OutsideMemory {
+ public:
+  virtual ~OutsideMemory() = default;
+  /// Exactly `bytes` bytes of any content. Errors: kUnavailable.
+  virtual Result<std::unique_ptr<OutsideRegion>> Reserve(uint64_t bytes) = 0;
 };
 
 /// Joins when destroyed.

@@ -5,6 +5,7 @@
 #include "host/fake/blob.h"
 #include "host/fake/clock.h"
 #include "host/fake/entropy.h"
+#include "host/fake/memory.h"
 #include "host/fake/mutating_blob.h"
 
 namespace coracle::host {
@@ -74,6 +75,36 @@ TEST(FakeEntropyTest, IsTheSameForASeed) {
   FailingEntropy failing(1, 1);
   EXPECT_TRUE(failing.Fill(a).ok());
   EXPECT_EQ(failing.Fill(a).error().code, Code::kUnavailable);
+}
+
+TEST(FakeMemoryTest, WipesOnlyWhatIsForTheProcess) {
+  FakeMemory memory;
+  const auto keys = memory.ReserveForProcess(100).value();
+  const auto plain = memory.Reserve(100).value();
+  { const auto gone = memory.ReserveForProcess(10).value(); }
+  keys->bytes()[99] = plain->bytes()[99] = std::byte{1};
+  memory.WipeAsForkDoes();
+  EXPECT_EQ(keys->bytes()[99], std::byte{0});
+  EXPECT_EQ(plain->bytes()[99], std::byte{1});
+  memory.RefuseFrom(0);
+  EXPECT_EQ(memory.ReserveForProcess(1).error().code, Code::kUnavailable);
+}
+
+TEST(FakeOutsideMemoryTest, IsInTheHandsOfTheTest) {
+  FakeOutsideMemory outside;
+  const auto region = outside.Reserve(8).value();
+  std::ranges::copy(Counting(8), region->bytes().begin());
+  const auto before = outside.Snapshot(0);
+  outside.Flip(0, 9);
+  EXPECT_EQ(region->bytes()[1], std::byte{0});
+  outside.Swap(0, 0, 4, 2);
+  EXPECT_EQ(region->bytes()[0], std::byte{5});
+  EXPECT_EQ(region->bytes()[4], std::byte{1});
+  outside.Replay(0, 0, before);
+  EXPECT_TRUE(std::ranges::equal(region->bytes(), Counting(8)));
+  outside.CutNext(3);
+  EXPECT_EQ(outside.Reserve(8).value()->bytes().size(), 5U);
+  EXPECT_EQ(outside.region_count(), 2U);
 }
 
 TEST(FakeClockTest, StandsStillUntilMoved) {

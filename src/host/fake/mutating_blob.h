@@ -1,13 +1,11 @@
 // A host that changes what it shows while it is being read.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <memory>
-#include <thread>
 #include <vector>
 
 #include "host/blob.h"
+#include "host/fake/hostile_hand.h"
 
 namespace coracle::host {
 
@@ -17,25 +15,18 @@ class MutatingBlob final : public Blob {
  public:
   /// Requires: begin < end <= bytes.size().
   MutatingBlob(std::vector<std::byte> bytes, uint64_t begin, uint64_t end, uint64_t seed);
-  ~MutatingBlob() override;
 
   BlobAccess access() const override { return BlobAccess::kView; }
-  uint64_t size() const override { return bytes_; }
+  uint64_t size() const override { return memory_.size(); }
   Bytes View(uint64_t offset, uint64_t bytes) const override;
   ReadOutcome Read(uint64_t offset, std::span<std::byte> out) const override;
 
   /// Flips made so far.
-  uint64_t flips() const { return flips_.load(std::memory_order_relaxed); }
+  uint64_t flips() const { return hand_.flips(); }
 
  private:
-  void Mutate(uint64_t begin, uint64_t end, uint64_t seed);
-
-  uint64_t bytes_;
-  /// Atomic, so that the race is the host's and not one of the C++ memory model on our side.
-  std::unique_ptr<std::atomic<std::byte>[]> memory_;
-  std::atomic<bool> stop_{false};
-  std::atomic<uint64_t> flips_{0};
-  std::thread mutator_;
+  mutable std::vector<std::byte> memory_;  // never ours alone: only atomic accesses
+  HostileHand hand_;
 };
 
 }  // namespace coracle::host

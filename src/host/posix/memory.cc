@@ -2,9 +2,11 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/units.h"
+#include <cerrno>
+
+#include "host/posix/mapping.h"
+#include "host/posix/system_error.h"
 
 namespace coracle::host {
 namespace {
@@ -15,7 +17,7 @@ class MappedRegion final : public MemoryRegion {
   ~MappedRegion() override {
     if (bytes_.empty()) return;
     ::explicit_bzero(bytes_.data(), bytes_.size());
-    ::munmap(bytes_.data(), bytes_.size());
+    UnmapPages(bytes_);
   }
   std::span<std::byte> bytes() override { return bytes_; }
 
@@ -23,28 +25,27 @@ class MappedRegion final : public MemoryRegion {
   std::span<std::byte> bytes_;
 };
 
-/// Gives every page its memory now.
-void Populate(std::span<std::byte> bytes) {
-  const auto page_bytes = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  for (size_t offset = 0; offset < bytes.size(); offset += page_bytes) {
-    *const_cast<volatile std::byte*>(&bytes[offset]) = std::byte{0};
-  }
-}
-
 }  // namespace
 
 Result<std::unique_ptr<MemoryRegion>> PosixMemory::Reserve(uint64_t bytes) {
-  if (bytes == 0)
-    return std::unique_ptr<MemoryRegion>(std::make_unique<MappedRegion>(std::span<std::byte>()));
-  void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) {
-    return Error{Code::kUnavailable, "the system refused " + FormatBytes(bytes) +
-                                         " of memory; plan with a smaller --memory"};
+  std::span<std::byte> pages;
+  if (bytes > 0) {
+    TRY_ASSIGN(pages, MapPages(bytes, "memory"));
+    // Advice: a refusal changes nothing else.
+    (void)::madvise(pages.data(), pages.size(), MADV_DONTDUMP);
   }
-  (void)::madvise(base, bytes, MADV_DONTDUMP);  // advice: a refusal changes nothing else
-  const std::span<std::byte> region(static_cast<std::byte*>(base), bytes);
-  Populate(region);
-  return std::unique_ptr<MemoryRegion>(std::make_unique<MappedRegion>(region));
+  return std::unique_ptr<MemoryRegion>(std::make_unique<MappedRegion>(pages));
+}
+
+Result<std::unique_ptr<MemoryRegion>> PosixMemory::ReserveForProcess(uint64_t bytes) {
+  TRY_ASSIGN(auto region, Reserve(bytes));
+  const std::span<std::byte> pages = region->bytes();
+  if (pages.empty()) return region;
+  if (::madvise(pages.data(), pages.size(), MADV_WIPEONFORK) != 0) {
+    return SystemError("keep a key from child processes with", "MADV_WIPEONFORK", errno);
+  }
+  (void)::mlock(pages.data(), pages.size());  // best effort: the limit is the user's business
+  return region;
 }
 
 }  // namespace coracle::host

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "host/posix/clock.h"
 #include "host/posix/entropy.h"
 #include "host/posix/memory.h"
+#include "host/posix/outside_memory.h"
 #include "host/posix/read_file.h"
 #include "host/posix/test_directory.h"
 #include "host/posix/threads.h"
@@ -54,6 +56,38 @@ TEST(PosixMemoryTest, TooMuchIsAnError) {
   const auto region = memory.Reserve(uint64_t{1} << 60);
   ASSERT_FALSE(region.ok());
   EXPECT_EQ(region.error().code, Code::kUnavailable);
+}
+
+TEST(PosixMemoryTest, AForkFindsZerosWhereKeysWere) {
+  PosixMemory memory;
+  const auto keys = memory.ReserveForProcess(5000).value();
+  const auto plain = memory.Reserve(5000).value();
+  ASSERT_EQ(keys->bytes().size(), 5000U);
+  std::ranges::fill(keys->bytes(), std::byte{7});
+  std::ranges::fill(plain->bytes(), std::byte{7});
+  const auto is = [](std::span<std::byte> bytes, int value) {
+    return std::ranges::all_of(
+        bytes, [&](std::byte byte) { return byte == static_cast<std::byte>(value); });
+  };
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) ::_exit(is(keys->bytes(), 0) && is(plain->bytes(), 7) ? 0 : 1);
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_TRUE(is(keys->bytes(), 7)) << "the parent keeps its own";
+  EXPECT_TRUE(memory.ReserveForProcess(0).value()->bytes().empty());
+  EXPECT_EQ(memory.ReserveForProcess(uint64_t{1} << 60).error().code, Code::kUnavailable);
+}
+
+TEST(PosixOutsideMemoryTest, GivesExactlyWhatWasAsked) {
+  PosixOutsideMemory outside;
+  const auto region = outside.Reserve(10'001).value();
+  ASSERT_EQ(region->bytes().size(), 10'001U);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(region->bytes().data()) % 4096, 0U);
+  region->bytes().back() = std::byte{1};
+  EXPECT_TRUE(outside.Reserve(0).value()->bytes().empty());
+  EXPECT_EQ(outside.Reserve(uint64_t{1} << 60).error().code, Code::kUnavailable);
 }
 
 TEST(PosixThreadsTest, RunsJoinsAndWakes) {
