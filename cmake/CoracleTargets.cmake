@@ -77,3 +77,12 @@ function(coracle_fuzzer name)
   endif()
   add_dependencies(fuzzers ${name})
 endfunction()
+
+# coracle_embed(TARGET SYMBOL FILE): the file's bytes become read-only data of the target, from SYMBOL to SYMBOL_end.
+# FILE may be an output of the build.
+function(coracle_embed target symbol path)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/embedded/${symbol}.cc)
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/embedded.cc.in ${source} @ONLY)
+  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS ${path})
+  target_sources(${target} PRIVATE ${source})
+endfunction()
