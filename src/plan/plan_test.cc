@@ -1,5 +1,6 @@
 #include "plan/plan.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <vector>
@@ -76,8 +77,8 @@ TEST(PlanNetworks, DenseNet121ElidesItsConcats) {
   const graph::Graph graph = MakeDenseNet121();
   const Extremes plans = PlanExtremes("DenseNet-121", graph);
   for (const Step& step : plans.layers.steps) {
-    const bool concat = graph.node(step.node).kind() == graph::OpKind::kConcat;
-    EXPECT_TRUE(step.elided || !concat);
+    const bool concat = graph.node(step.parts[0].node).kind() == graph::OpKind::kConcat;
+    EXPECT_TRUE(step.parts[0].elided || !concat);
   }
 }
 
@@ -130,16 +131,35 @@ TEST(MakePlan, LargerBudgetIsNeverSlower) {
   }
 }
 
+bool SameParts(const Step& a, const Step& b) {
+  return std::equal(a.parts.begin(), a.parts.end(), b.parts.begin(), b.parts.end(),
+                    [](const Part& x, const Part& y) {
+                      return x.node == y.node && x.elided == y.elided && x.weights == y.weights &&
+                             x.split == y.split && x.held == y.held;
+                    });
+}
+
+bool SameWindows(const Step& a, const Step& b) {
+  return std::equal(a.windows.begin(), a.windows.end(), b.windows.begin(), b.windows.end(),
+                    [](const Window& x, const Window& y) {
+                      return x.tensor == y.tensor && x.place == y.place &&
+                             x.ring_rows == y.ring_rows;
+                    });
+}
+
 bool SamePlan(const Plan& a, const Plan& b) {
-  bool same = a.pool_bytes == b.pool_bytes && a.placements == b.placements &&
-              a.steps.size() == b.steps.size() && a.predicted_ms == b.predicted_ms;
+  bool same = a.pool_bytes == b.pool_bytes && a.steps.size() == b.steps.size() &&
+              a.predicted_ms == b.predicted_ms &&
+              std::equal(a.tensors.begin(), a.tensors.end(), b.tensors.begin(), b.tensors.end(),
+                         [](const TensorPlan& x, const TensorPlan& y) {
+                           return x.home == y.home && x.place == y.place &&
+                                  x.block_rows == y.block_rows && x.counters == y.counters;
+                         });
   for (size_t i = 0; same && i < a.steps.size(); ++i) {
     const Step& x = a.steps[i];
     const Step& y = b.steps[i];
-    same = x.node == y.node && x.form == y.form && x.elided == y.elided &&
-           x.band_rows == y.band_rows && x.direction == y.direction && x.weights == y.weights &&
-           x.split == y.split && x.workers == y.workers && x.slots == y.slots && x.held == y.held &&
-           x.workspaces == y.workspaces;
+    same = x.form == y.form && SameParts(x, y) && SameWindows(x, y) && x.actions == y.actions &&
+           x.workers == y.workers && x.slots == y.slots && x.workspaces == y.workspaces;
   }
   return same;
 }
@@ -165,8 +185,8 @@ TEST(MakePlan, UsesSeveralWorkersWhereTheyHelp) {
   uint32_t by_rows = 0;
   uint32_t by_panels = 0;
   for (const Step& step : two.steps) {
-    by_rows += step.split == Split::kRows ? 1 : 0;
-    by_panels += step.split == Split::kPanels ? 1 : 0;
+    by_rows += step.parts[0].split == Split::kRows ? 1 : 0;
+    by_panels += step.parts[0].split == Split::kPanels ? 1 : 0;
   }
   EXPECT_GT(by_rows, 10U);
   EXPECT_GT(by_panels, 10U);

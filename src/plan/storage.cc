@@ -69,8 +69,13 @@ std::optional<Window> WindowOf(const graph::Slice& slice, const Shape& in, const
 class Sharer {
  public:
   Sharer(const Graph& graph, const std::vector<LiveRange>& ranges, Sharing sharing,
-         const std::vector<uint64_t>& least_scratch_bytes)
-      : graph_(graph), ranges_(ranges), sharing_(sharing), load_(least_scratch_bytes) {
+         const std::vector<uint64_t>& least_scratch_bytes, const std::vector<bool>& outside)
+      : graph_(graph),
+        ranges_(ranges),
+        sharing_(sharing),
+        outside_(outside),
+        load_(least_scratch_bytes) {
+    outside_.resize(graph.tensors.size());
     load_.resize(graph.nodes.size());
     map_.elided.resize(graph.nodes.size());
     fixed_.resize(graph.tensors.size());
@@ -79,7 +84,9 @@ class Sharer {
       const Grid grid = GridOf(graph, tensor);
       grids_.push_back(grid);
       map_.views.push_back({static_cast<StorageIndex>(i), 0, grid.channel_bytes});
-      map_.storages.push_back({grid.Bytes(), 0, ranges[i].first, ranges[i].last, {tensor}});
+      map_.storages.emplace_back();
+      if (outside_[i]) continue;
+      map_.storages.back() = {grid.Bytes(), 0, ranges[i].first, ranges[i].last, {tensor}};
       AddLoad(map_.storages.back(), +1);
     }
   }
@@ -87,6 +94,7 @@ class Sharer {
   StorageMap Run() {
     for (StepNumber step = 0; step < graph_.nodes.size(); ++step) {
       const Node& node = graph_.nodes[step];
+      if (TouchesOutside(node)) continue;
       switch (node.kind()) {
         case OpKind::kReshape:
           map_.elided[step] = ShareReshape(node);
@@ -145,6 +153,12 @@ class Sharer {
     for (StorageIndex part : parts) AddLoad(storage(part), +1);
     if (declines) ++map_.declined_count;
     return declines;
+  }
+
+  bool TouchesOutside(const Node& node) const {
+    return outside_[Position(node.output)] ||
+           std::any_of(node.inputs.begin(), node.inputs.end(),
+                       [this](TensorIndex input) { return outside_[Position(input)]; });
   }
 
   bool IsContiguous(TensorIndex tensor) {
@@ -311,6 +325,7 @@ class Sharer {
   const Graph& graph_;
   const std::vector<LiveRange>& ranges_;
   const Sharing sharing_;
+  std::vector<bool> outside_;   // by TensorIndex
   std::vector<uint64_t> load_;  // kSelective: live bytes of each step
   std::vector<Grid> grids_;     // by TensorIndex
   std::vector<bool> fixed_;     // by StorageIndex: holds other pitches than its spanning tensor's
@@ -320,8 +335,9 @@ class Sharer {
 }  // namespace
 
 StorageMap ShareStorages(const Graph& graph, const std::vector<LiveRange>& ranges, Sharing sharing,
-                         const std::vector<uint64_t>& least_scratch_bytes) {
-  return Sharer(graph, ranges, sharing, least_scratch_bytes).Run();
+                         const std::vector<uint64_t>& least_scratch_bytes,
+                         const std::vector<bool>& outside) {
+  return Sharer(graph, ranges, sharing, least_scratch_bytes, outside).Run();
 }
 
 }  // namespace coracle::plan

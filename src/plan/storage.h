@@ -46,7 +46,9 @@ struct StorageMap {
 };
 
 /// Deterministic. `least_scratch_bytes`: what each step needs beside its tensors, at least.
+/// `outside`, by TensorIndex (empty: none): tensors that share with nobody and get no storage.
 StorageMap ShareStorages(const graph::Graph& graph, const std::vector<LiveRange>& ranges,
-                         Sharing sharing, const std::vector<uint64_t>& least_scratch_bytes);
+                         Sharing sharing, const std::vector<uint64_t>& least_scratch_bytes,
+                         const std::vector<bool>& outside = {});
 
 }  // namespace coracle::plan

@@ -1,6 +1,6 @@
 #include "plan/test_simulation.h"
 
-#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "fmt/format.h"
@@ -32,30 +32,44 @@ uint64_t Linear(const Shape& shape, const std::vector<uint64_t>& at) {
   return linear;
 }
 
+/// Where a tensor's rows lie: in the pool for good, or in a window of the step at hand.
+struct Placed {
+  Placement place;
+  uint32_t ring_rows = 0;  ///< 0: all rows
+};
+
 class Simulation {
  public:
   Simulation(const Graph& graph, const Plan& plan)
-      : graph_(graph), plan_(plan), cells_(plan.pool_bytes / sizeof(float) + 1) {
-    values_.resize(graph.tensors.size());
-  }
+      : graph_(graph),
+        plan_(plan),
+        cells_(plan.pool_bytes / sizeof(float) + 1),
+        values_(graph.tensors.size()),
+        weights_(graph.nodes.size()),
+        sealed_(graph.tensors.size()),
+        counters_(graph.tensors.size()) {}
 
   std::string Run() {
-    for (const graph::Port& port : graph_.inputs) {
-      MakeValues(port.tensor);
-      WriteRows(port.tensor, {0, AllRows(port.tensor)});
-    }
+    for (const Step& step : plan_.steps) OpenWeights(step, WeightsMode::kPinned);
+    for (const graph::Port& port : graph_.inputs) Provide(port.tensor);
     for (const Step& step : plan_.steps) {
-      const Node& node = graph_.node(step.node);
-      if (step.elided) {
+      if (step.parts[0].elided) {
+        const Node& node = graph_.node(step.parts[0].node);
         values_[Position(node.output)] = Rearranged(node);
       } else {
-        MakeValues(node.output);
-        Execute(step, node);
+        Execute(step);
       }
       if (!error_.empty()) return error_;
     }
+    step_ = nullptr;
+    Spoil(plan_.output_staging);
     for (const graph::Port& port : graph_.outputs) {
-      ReadRows(port.tensor, {0, AllRows(port.tensor)}, "after the last step");
+      const kernels::RowRange all{0, AllRows(port.tensor)};
+      if (Outside(port.tensor)) {
+        Unseal(port.tensor, all, "after the last step");
+      } else {
+        ReadRows(port.tensor, all, "after the last step");
+      }
     }
     return error_;
   }
@@ -64,11 +78,26 @@ class Simulation {
   uint32_t AllRows(TensorIndex tensor) const {
     return static_cast<uint32_t>(graph::RowsOf(graph_.shape(tensor)).AllRows());
   }
+  const TensorPlan& HomeOf(TensorIndex tensor) const { return plan_.tensors[Position(tensor)]; }
+  bool Outside(TensorIndex tensor) const { return HomeOf(tensor).home == Home::kOutside; }
+
+  void Fail(std::string what) {
+    if (error_.empty()) error_ = std::move(what);
+  }
 
   void MakeValues(TensorIndex tensor) {
     std::vector<Value>& values = values_[Position(tensor)];
+    if (!values.empty()) return;
     values.resize(graph_.shape(tensor).Elements());
     for (size_t i = 0; i < values.size(); ++i) values[i] = ++last_value_;
+  }
+
+  /// A graph input arrives.
+  void Provide(TensorIndex tensor) {
+    MakeValues(tensor);
+    if (!Outside(tensor)) return WriteRows(tensor, {0, AllRows(tensor)});
+    Spoil(plan_.input_staging);
+    Seal(tensor, {0, AllRows(tensor)});
   }
 
   /// The values of the result of a Concat, Slice or Reshape.
@@ -97,15 +126,25 @@ class Simulation {
     return values;
   }
 
+  Placed PlacedOf(TensorIndex tensor) const {
+    if (HomeOf(tensor).home == Home::kPool) return {HomeOf(tensor).place, 0};
+    for (const Window& window : step_->windows) {
+      if (window.tensor == tensor) return {window.place, window.ring_rows};
+    }
+    return {};
+  }
+
   template <typename Visit>
   void ForEach(TensorIndex tensor, kernels::RowRange range, Visit visit) {
     const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
-    const Placement& place = plan_.placements[Position(tensor)];
+    const Placed placed = PlacedOf(tensor);
+    const Placement& place = placed.place;
     uint64_t element = range.begin * rows.RowElements();
     for (uint64_t row = range.begin; row < range.end; ++row) {
+      const uint64_t slot = placed.ring_rows == 0 ? row : row % placed.ring_rows;
       for (uint64_t pixel = 0; pixel < rows.pixels; ++pixel) {
         const uint64_t begin =
-            (place.offset + row * place.row_stride_bytes + pixel * place.pixel_stride_bytes) /
+            (place.offset + slot * place.row_stride_bytes + pixel * place.pixel_stride_bytes) /
             sizeof(float);
         for (uint64_t c = 0; c < rows.channels; ++c, ++element) visit(begin + c, element);
       }
@@ -122,8 +161,7 @@ class Simulation {
     const std::vector<Value>& values = values_[Position(tensor)];
     ForEach(tensor, range, [&](uint64_t cell, uint64_t element) {
       if (cells_[cell] == values[element] || !error_.empty()) return;
-      error_ =
-          fmt::format("{} element {} is not there {}", graph_.tensor(tensor).name, element, when);
+      Fail(fmt::format("{} element {} is not there {}", graph_.tensor(tensor).name, element, when));
     });
   }
 
@@ -133,60 +171,140 @@ class Simulation {
     }
   }
 
+  /// The cell of a block's counter (the first of two).
+  Value& CounterCell(TensorIndex tensor, uint32_t block) {
+    return cells_[(HomeOf(tensor).counters.offset + block * sizeof(uint64_t)) / sizeof(float)];
+  }
+
+  /// Counters of the blocks and the rows themselves go out.
+  void Seal(TensorIndex tensor, kernels::RowRange range) {
+    std::vector<bool>& sealed = sealed_[Position(tensor)];
+    std::vector<Value>& counters = counters_[Position(tensor)];
+    const uint32_t block_rows = HomeOf(tensor).block_rows;
+    sealed.resize(AllRows(tensor));
+    counters.resize(BlockCount(AllRows(tensor), block_rows));
+    for (uint32_t row = range.begin; row < range.end; ++row) sealed[row] = true;
+    for (uint32_t row = range.begin; row < range.end; row += block_rows) {
+      counters[row / block_rows] = ++last_value_;
+      (&CounterCell(tensor, row / block_rows))[0] = last_value_;
+      (&CounterCell(tensor, row / block_rows))[1] = last_value_;
+    }
+  }
+
+  void Unseal(TensorIndex tensor, kernels::RowRange range, const std::string& when) {
+    const std::vector<bool>& sealed = sealed_[Position(tensor)];
+    const uint32_t block_rows = HomeOf(tensor).block_rows;
+    for (uint32_t row = range.begin; row < range.end; ++row) {
+      if (row >= sealed.size() || !sealed[row]) {
+        return Fail(
+            fmt::format("{} row {} is not sealed {}", graph_.tensor(tensor).name, row, when));
+      }
+    }
+    for (uint32_t row = range.begin; row < range.end; row += block_rows) {
+      const Value counter = counters_[Position(tensor)][row / block_rows];
+      const Value* cell = &CounterCell(tensor, row / block_rows);
+      if (cell[0] == counter && cell[1] == counter) continue;
+      Fail(fmt::format("{} has lost a counter {}", graph_.tensor(tensor).name, when));
+    }
+  }
+
   bool InPlace(const Node& node, uint32_t operand) const {
-    return plan_.placements[Position(node.inputs[operand])] ==
-               plan_.placements[Position(node.output)] &&
+    const TensorPlan& in = HomeOf(node.inputs[operand]);
+    const TensorPlan& out = HomeOf(node.output);
+    return in.home == Home::kPool && out.home == Home::kPool && in.place == out.place &&
            graph_.shape(node.inputs[operand]) == graph_.shape(node.output) &&
            kernels::InPlaceAllowed(graph_, node, operand);
   }
 
-  void Execute(const Step& step, const Node& node) {
-    for (const PoolRange& slot : step.slots) Spoil(slot);
-    for (const PoolRange& range : step.workspaces) Spoil(range);
-    Spoil(step.held);
-    const bool per_image = kernels::PerImage(graph_, node);
-    const graph::RowShape out = graph::RowsOf(graph_.shape(node.output));
-    const uint32_t rows = per_image ? out.rows : AllRows(node.output);
-    const uint32_t band_rows = step.form == Form::kBand ? step.band_rows : rows;
-    const uint32_t bands = (rows + band_rows - 1) / band_rows;
-    for (uint32_t i = 0; i < bands; ++i) {
-      const uint32_t band = step.direction == Direction::kUp ? bands - 1 - i : i;
-      const uint32_t begin = band * band_rows;
-      ExecuteBand(node, {begin, std::min(begin + band_rows, rows)}, per_image ? out.images : 1,
-                  out.rows);
+  void OpenWeights(const Step& step, WeightsMode mode) {
+    for (const Part& part : step.parts) {
+      if (part.weights != mode) continue;
+      std::vector<Value>& values = weights_[Position(part.node)];
+      values.resize(graph_.node(part.node).weights.TotalBytes() / sizeof(float));
+      for (size_t i = 0; i < values.size(); ++i) {
+        cells_[part.held.offset / sizeof(float) + i] = values[i] = ++last_value_;
+      }
     }
-    for (const PoolRange& slot : step.slots) Spoil(slot);
-    for (const PoolRange& range : step.workspaces) Spoil(range);
-    Spoil(step.held);
   }
 
-  /// Writes all before it reads all, but for operands that the output replaces value by value.
-  void ExecuteBand(const Node& node, kernels::RowRange band, uint32_t images, uint32_t out_rows) {
-    const std::string when = fmt::format("in {} rows {}..{}", node.name, band.begin, band.end);
+  void ReadWeights(const Part& part, const std::string& when) {
+    if (part.weights != WeightsMode::kHeld && part.weights != WeightsMode::kPinned) return;
+    const std::vector<Value>& values = weights_[Position(part.node)];
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (cells_[part.held.offset / sizeof(float) + i] == values[i]) continue;
+      return Fail(fmt::format("its weights are not there {}", when));
+    }
+  }
+
+  void SpoilScratch() {
+    for (const PoolRange& slot : step_->slots) Spoil(slot);
+    for (const PoolRange& range : step_->workspaces) Spoil(range);
+  }
+
+  void Execute(const Step& step) {
+    step_ = &step;
+    for (const Window& window : step.windows) {
+      ForEach(window.tensor, {0, window.ring_rows},
+              [&](uint64_t cell, uint64_t) { cells_[cell] = 0; });
+    }
+    OpenWeights(step, WeightsMode::kHeld);
+    SpoilScratch();
+    for (const Action& action : step.actions) {
+      const kernels::RowRange rows{action.begin, action.end};
+      if (action.kind == ActionKind::kCompute) {
+        Compute(step.parts[action.index], rows);
+      } else if (action.kind == ActionKind::kOpen) {
+        const TensorIndex tensor = step.windows[action.index].tensor;
+        Unseal(tensor, rows, "to be opened");
+        WriteRows(tensor, rows);
+      } else {
+        const TensorIndex tensor = step.windows[action.index].tensor;
+        ReadRows(tensor, rows, "to be sealed");
+        Seal(tensor, rows);
+      }
+      if (!error_.empty()) return;
+    }
+  }
+
+  /// All workers write all before any reads anything, but for operands that the output replaces
+  /// value by value; slots and workspaces are written before and after.
+  void Compute(const Part& part, kernels::RowRange range) {
+    const Node& node = graph_.node(part.node);
+    MakeValues(node.output);
+    const graph::RowShape out = graph::RowsOf(graph_.shape(node.output));
+    const uint32_t images = kernels::PerImage(graph_, node) ? out.images : 1;
+    const std::string when = fmt::format("in {} rows {}..{}", node.name, range.begin, range.end);
     const auto read = [&](uint32_t operand) {
       const TensorIndex in = node.inputs[operand];
-      const kernels::RowRange need = kernels::InputRows(graph_, node, operand, band);
+      const kernels::RowRange need = kernels::InputRows(graph_, node, operand, range);
       const graph::RowShape rows = graph::RowsOf(graph_.shape(in));
       for (uint32_t image = 0; image < images; ++image) {
         const uint32_t first = images == 1 || rows.images == 1 ? 0 : image * rows.rows;
         ReadRows(in, {first + need.begin, first + need.end}, when);
       }
     };
+    SpoilScratch();
     for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
       if (InPlace(node, operand)) read(operand);
     }
     for (uint32_t image = 0; image < images; ++image) {
-      WriteRows(node.output, {image * out_rows + band.begin, image * out_rows + band.end});
+      WriteRows(node.output, {image * out.rows + range.begin, image * out.rows + range.end});
     }
     for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
       if (!InPlace(node, operand)) read(operand);
     }
+    ReadWeights(part, when);
+    SpoilScratch();
   }
 
   const Graph& graph_;
   const Plan& plan_;
-  std::vector<Value> cells_;                // one per float of the pool
-  std::vector<std::vector<Value>> values_;  // by TensorIndex, by element
+  const Step* step_ = nullptr;
+  std::vector<Value> cells_;                  // one per float of the pool
+  std::vector<std::vector<Value>> values_;    // by TensorIndex, by element
+  std::vector<std::vector<Value>> weights_;   // by NodeIndex: held and pinned ones, by float
+  std::vector<std::vector<bool>> sealed_;     // by TensorIndex, by row: what lies outside
+  std::vector<std::vector<Value>> counters_;  // by TensorIndex, by block: last sealed under
   Value last_value_ = 0;
   std::string error_;
 };

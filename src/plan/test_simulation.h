@@ -1,5 +1,5 @@
 // An oracle for the validator's tests: runs a plan on a pool in which every float is the number of
-// the value that it holds, in the worst order that the step's form allows.
+// the value that it holds, in the worst order that the actions allow.
 #pragma once
 
 #include <string>

@@ -1,12 +1,13 @@
 #include "plan/validate.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/checked.h"
 #include "fmt/format.h"
-#include "kernels/kernel.h"
+#include "plan/validate_ledger.h"
 #include "plan/validate_regions.h"
 #include "plan/validate_step.h"
 
@@ -14,166 +15,199 @@ namespace coracle::plan {
 namespace {
 
 using graph::Graph;
-using graph::Node;
 using graph::TensorIndex;
 
-/// The order number of things that happen before the first and after the last step.
-constexpr int64_t kBefore = -1;
-constexpr int64_t kNever = INT64_MAX;
-
-struct TensorState {
+/// Something new in the pool: a tensor that is written, or scratch that nothing may share.
+struct Occupant {
   Region region;
-  int64_t born = kNever;        ///< step that makes it
-  int64_t last_read = kBefore;  ///< kNever: a graph output, read after all steps
+  /// Whose bytes, counters or window these are, if any's.
+  TensorIndex tensor = NoIndex<TensorIndex>();
+  std::string_view what;  ///< goes before the tensor's name
 };
-
-Error PlanError(std::string_view what) {
-  return Error{Code::kMalformed, fmt::format("plan: {}", what)};
-}
 
 class Replay {
  public:
-  Replay(const Graph& graph, const Plan& plan) : graph_(graph), plan_(plan) {}
+  Replay(const Graph& graph, const Plan& plan)
+      : graph_(graph), plan_(plan), ledger_{graph, plan, {}} {}
 
   Status Run() {
-    TRY(CheckTotals());
-    TRY(PlaceTensors());
-    TRY(OrderSteps());
-    TRY(CheckInputsApart());
-    for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-      if (tensors_[i].born == kBefore) live_.push_back(i);
-    }
+    TRY(FillLedger(ledger_));
+    TRY(GatherPinned());
+    TRY(CheckBefore());
+    StepView view(ledger_);
     for (size_t step = 0; step < plan_.steps.size(); ++step) {
-      TRY(Execute(static_cast<int64_t>(step), plan_.steps[step]));
+      if (plan_.steps[step].parts[0].elided) {
+        TRY(CheckElision(ledger_, plan_.steps[step]));
+      } else {
+        TRY(view.Enter(step));
+        TRY(CheckStep(ledger_, plan_.steps[step]));
+        TRY(CheckActions(view));
+        TRY(CheckMemory(view));
+      }
+      Pass(step);
     }
-    return {};
+    return CheckAfter();
   }
 
  private:
-  const TensorState& state(TensorIndex tensor) const { return tensors_[Position(tensor)]; }
+  bool InPool(TensorIndex tensor) const { return ledger_.home(tensor).home == Home::kPool; }
 
-  Status CheckTotals() const {
-    if (graph_.stage != graph::Stage::kRows) return PlanError("its graph is not in rows");
-    if (plan_.pool_bytes > plan_.budget_bytes) return PlanError("its pool exceeds the budget");
-    if (plan_.threads == 0 || plan_.threads > kMaxThreads) return PlanError("too many threads");
-    if (plan_.placements.size() != graph_.tensors.size()) {
-      return PlanError("it does not place every tensor once");
-    }
-    if (plan_.steps.size() != graph_.nodes.size()) {
-      return PlanError("it does not have one step for each node");
-    }
-    return {};
+  std::string NameOf(const Occupant& occupant) const {
+    if (occupant.tensor == NoIndex<TensorIndex>()) return std::string(occupant.what);
+    return fmt::format("{}'{}'", occupant.what, graph_.tensor(occupant.tensor).name);
   }
 
-  Status PlaceTensors() {
-    for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-      const graph::Tensor& tensor = graph_.tensors[i];
-      const auto region = RegionOf(tensor.shape, plan_.placements[i], plan_.pool_bytes);
-      if (!region) return PlanError(fmt::format("tensor '{}' is misplaced", tensor.name));
-      if (tensor.dtype != DType::kFloat32) {
-        return PlanError(fmt::format("tensor '{}' is not float32", tensor.name));
+  Error Overlap(const Occupant& a, std::string_view b) const {
+    const std::string what = fmt::format("{} overlaps {}", NameOf(a), b);
+    return node_ == nullptr ? PlanError(what) : StepError(*node_, what);
+  }
+
+  Occupant OccupantOf(size_t index) const {
+    const auto tensor = static_cast<TensorIndex>(index);
+    return {ledger_.of(tensor).region, tensor, InPool(tensor) ? "" : "the counters of "};
+  }
+
+  void AddScratch(const PoolRange& range, std::string_view what) {
+    occupants_.push_back(
+        {{range.offset, range.bytes, range.bytes, 1}, NoIndex<TensorIndex>(), what});
+  }
+
+  /// No two occupants share a byte with each other or with pinned weights.
+  Status CheckOccupantsApart() {
+    std::erase_if(occupants_, [](const Occupant& one) { return one.region.width == 0; });
+    std::sort(occupants_.begin(), occupants_.end(),
+              [](const Occupant& a, const Occupant& b) { return a.region.begin < b.region.begin; });
+    for (size_t i = 0; i < occupants_.size(); ++i) {
+      const Occupant& a = occupants_[i];
+      for (size_t j = i + 1; j < occupants_.size(); ++j) {
+        const Occupant& b = occupants_[j];
+        if (b.region.begin >= a.region.end()) break;
+        if (MayMeet(a.region, b.region)) return Overlap(a, NameOf(b));
       }
-      tensors_.push_back({*region, kNever, kBefore});
+      if (MeetsPinned(a.region)) return Overlap(a, "pinned weights");
     }
     return {};
   }
 
-  /// Births and last reads; every node once, after what it reads.
-  Status OrderSteps() {
-    for (const graph::Port& port : graph_.inputs) {
-      tensors_.at(Position(port.tensor)).born = kBefore;
-    }
-    std::vector<bool> done(graph_.nodes.size());
-    for (size_t i = 0; i < plan_.steps.size(); ++i) {
-      const Step& step = plan_.steps[i];
-      if (Position(step.node) >= graph_.nodes.size() || done[Position(step.node)]) {
-        return PlanError(fmt::format("step {} repeats a node or has none", i));
-      }
-      done[Position(step.node)] = true;
-      const Node& node = graph_.node(step.node);
-      const auto now = static_cast<int64_t>(i);
-      for (TensorIndex input : node.inputs) {
-        TensorState& read = tensors_.at(Position(input));
-        if (read.born >= now) return StepError(node, "reads what is not computed yet");
-        read.last_read = now;
-      }
-      TensorState& made = tensors_.at(Position(node.output));
-      if (made.born != kNever) return StepError(node, "computes a tensor again");
-      made.born = now;
-    }
-    for (const graph::Port& port : graph_.outputs) {
-      TensorState& read = tensors_.at(Position(port.tensor));
-      if (read.born == kNever) return PlanError(fmt::format("output '{}' is not made", port.name));
-      read.last_read = kNever;
-    }
-    return {};
-  }
-
-  /// All inputs are written before the first step, in any order.
-  Status CheckInputsApart() const {
-    std::vector<Region> inputs;
-    for (const TensorState& tensor : tensors_) {
-      if (tensor.born == kBefore) inputs.push_back(tensor.region);
-    }
-    std::sort(inputs.begin(), inputs.end(),
-              [](const Region& a, const Region& b) { return a.begin < b.begin; });
-    for (size_t i = 1; i < inputs.size(); ++i) {
-      if (inputs[i].begin < inputs[i - 1].end()) return PlanError("graph inputs overlap");
-    }
-    return {};
-  }
-
-  Status Execute(int64_t now, const Step& step) {
-    const Node& node = graph_.node(step.node);
-    if (step.elided) {
-      TRY(CheckElision(graph_, plan_, step));
-    } else {
-      TRY(CheckStep(graph_, plan_, step));
-      TRY(CheckWrites(now, step, node));
-      TRY(CheckOperands(graph_, plan_, step));
-    }
-    std::erase_if(live_, [&](size_t tensor) { return tensors_[tensor].last_read <= now; });
-    if (state(node.output).last_read > now) live_.push_back(Position(node.output));
-    return {};
-  }
-
-  /// What the step writes meets nothing that it or a later step reads, and no two of the step's
-  /// own ranges meet. Its output against its operands is CheckOperands's business.
-  Status CheckWrites(int64_t now, const Step& step, const Node& node) {
-    const Region& out = state(node.output).region;
-    scratch_.clear();
-    for (const PoolRange& slot : step.slots) scratch_.push_back(RegionOf(slot));
-    for (const PoolRange& range : step.workspaces) scratch_.push_back(RegionOf(range));
-    scratch_.push_back(RegionOf(step.held));
-    std::erase_if(scratch_, [](const Region& region) { return region.width == 0; });
-    std::sort(scratch_.begin(), scratch_.end(),
-              [](const Region& a, const Region& b) { return a.begin < b.begin; });
-    for (size_t i = 0; i < scratch_.size(); ++i) {
-      if (i > 0 && MayMeet(scratch_[i - 1], scratch_[i])) {
-        return StepError(node, "its slots, weights or workspaces overlap");
-      }
-      if (MayMeet(scratch_[i], out)) return StepError(node, "its scratch overlaps its output");
-    }
+  /// No occupant shares a byte with what was made before, but for what the step (if any) makes over
+  /// a tensor that it is the last to read.
+  Status CheckLiveSpared(const StepView* view) const {
     for (size_t index : live_) {
-      const TensorState& tensor = tensors_[index];
-      const std::string& name = graph_.tensors[index].name;
-      for (const Region& region : scratch_) {
-        if (MayMeet(region, tensor.region)) {
-          return StepError(node, fmt::format("its scratch overwrites '{}'", name));
-        }
-      }
-      if (tensor.last_read > now && MayMeet(out, tensor.region)) {
-        return StepError(node, fmt::format("its output overwrites '{}', needed later", name));
+      const Occupant live = OccupantOf(index);
+      for (const Occupant& occupant : occupants_) {
+        if (!MayMeet(occupant.region, live.region)) continue;
+        const bool overlay = view != nullptr && occupant.tensor != NoIndex<TensorIndex>() &&
+                             InPool(occupant.tensor) && InPool(live.tensor) &&
+                             ledger_.of(live.tensor).last_read == view->now();
+        if (!overlay) return Overlap(occupant, NameOf(live));
+        TRY(CheckOverlay(*view, occupant.tensor, live.tensor));
       }
     }
     return {};
+  }
+
+  Status GatherPinned() {
+    for (const Step& step : plan_.steps) {
+      for (const Part& part : step.parts) {
+        if (part.weights != WeightsMode::kPinned) continue;
+        const auto region =
+            RegionOf(part.held, ledger_.node(part).weights.TotalBytes(), plan_.pool_bytes);
+        if (!region) return StepError(ledger_.node(part), "its pinned weights are misplaced");
+        if (region->width > 0) pinned_.push_back(*region);
+      }
+    }
+    std::sort(pinned_.begin(), pinned_.end(),
+              [](const Region& a, const Region& b) { return a.begin < b.begin; });
+    for (size_t i = 1; i < pinned_.size(); ++i) {
+      if (pinned_[i].begin < pinned_[i - 1].end()) return PlanError("pinned weights overlap");
+    }
+    return {};
+  }
+
+  /// Pinned weights share their bytes with nothing, ever.
+  bool MeetsPinned(const Region& region) const {
+    const auto after =
+        std::lower_bound(pinned_.begin(), pinned_.end(), region.end(),
+                         [](const Region& pinned, uint64_t end) { return pinned.begin < end; });
+    return after != pinned_.begin() && std::prev(after)->end() > region.begin;
+  }
+
+  /// Adds room for the largest block of the outside tensors among the ports.
+  Status AddStaging(const std::vector<graph::Port>& ports, const PoolRange& range,
+                    std::string_view what) {
+    uint64_t bytes = 0;
+    for (const graph::Port& port : ports) {
+      const TensorPlan& home = ledger_.home(port.tensor);
+      if (home.home != Home::kOutside) continue;
+      const uint64_t row_bytes = ledger_.rows(port.tensor).RowElements() * sizeof(float);
+      bytes = std::max(bytes, home.block_rows * row_bytes);
+    }
+    if (!RegionOf(range, bytes, plan_.pool_bytes)) {
+      return PlanError(fmt::format("{} is too small or misplaced", what));
+    }
+    AddScratch(range, what);
+    return {};
+  }
+
+  /// Inputs are written, or sealed, before the first step, in any order.
+  Status CheckBefore() {
+    occupants_.clear();
+    for (size_t i = 0; i < ledger_.tensors.size(); ++i) {
+      if (ledger_.tensors[i].born != kBefore) continue;
+      occupants_.push_back(OccupantOf(i));
+      if (ledger_.tensors[i].last_read != kBefore) live_.push_back(i);
+    }
+    TRY(AddStaging(graph_.inputs, plan_.input_staging, "the inputs' staging"));
+    return CheckOccupantsApart();
+  }
+
+  /// Outputs are read, or opened, after the last step.
+  Status CheckAfter() {
+    node_ = nullptr;
+    occupants_.clear();
+    TRY(AddStaging(graph_.outputs, plan_.output_staging, "the outputs' staging"));
+    TRY(CheckOccupantsApart());
+    return CheckLiveSpared(nullptr);
+  }
+
+  /// What the step writes shares memory with nothing that it or a later step needs. Tensors made
+  /// before may share theirs: older steps have found them to be slices of each other.
+  Status CheckMemory(const StepView& view) {
+    node_ = &view.node(0);
+    occupants_.clear();
+    for (const Part& part : view.step().parts) {
+      occupants_.push_back(OccupantOf(Position(ledger_.node(part).output)));
+    }
+    for (size_t i = 0; i < view.window_regions().size(); ++i) {
+      occupants_.push_back(
+          {view.window_regions()[i], view.step().windows[i].tensor, "the window of "});
+    }
+    for (const PoolRange& slot : view.step().slots) AddScratch(slot, "a slot");
+    for (const PoolRange& workspace : view.step().workspaces) AddScratch(workspace, "a workspace");
+    for (const Part& part : view.step().parts) {
+      if (part.weights == WeightsMode::kHeld) AddScratch(part.held, "held weights");
+    }
+    TRY(CheckOccupantsApart());
+    return CheckLiveSpared(&view);
+  }
+
+  /// What lives on after the step.
+  void Pass(size_t step) {
+    const auto now = static_cast<int64_t>(step);
+    std::erase_if(live_, [&](size_t tensor) { return ledger_.tensors[tensor].last_read <= now; });
+    for (const Part& part : plan_.steps[step].parts) {
+      const TensorIndex made = ledger_.node(part).output;
+      if (ledger_.of(made).last_read > now) live_.push_back(Position(made));
+    }
   }
 
   const Graph& graph_;
   const Plan& plan_;
-  std::vector<TensorState> tensors_;
-  std::vector<size_t> live_;     // made and still to be read by this or a later step
-  std::vector<Region> scratch_;  // of the step at hand
+  Ledger ledger_;
+  std::vector<Region> pinned_;         // ascending
+  std::vector<size_t> live_;           // made and still to be read by this or a later step
+  std::vector<Occupant> occupants_;    // new at the time at hand
+  const graph::Node* node_ = nullptr;  // names the step at hand
 };
 
 }  // namespace

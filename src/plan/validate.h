@@ -8,10 +8,11 @@
 
 namespace coracle::plan {
 
-/// Checks that no live buffers overlap, every read was written and not overwritten since, slots,
-/// held weights and workspaces are large enough and collide with nothing, and nothing leaves the
-/// pool or the budget. Run by the enclave before each new plan is used. Errors: kMalformed naming
-/// step and tensor.
+/// Checks that no live buffers overlap, every read was written and not overwritten since, every row
+/// is computed and every block sealed once, every ring holds the rows that are read from it, slots,
+/// weights, workspaces, counters and staging are large enough and collide with nothing, and nothing
+/// leaves the pool or the budget. Run by the enclave before each new plan is used. Requires: a
+/// verified graph. Errors: kMalformed naming step and tensor.
 Status Validate(const graph::Graph& graph, const Plan& plan);
 
 }  // namespace coracle::plan

@@ -5,7 +5,6 @@
 namespace coracle::plan {
 namespace {
 
-using graph::Graph;
 using graph::Node;
 using graph::OpKind;
 using graph::TensorIndex;
@@ -26,9 +25,9 @@ bool PixelsPerStep(const Shape& shape, uint32_t axis, uint64_t& pixels) {
   return true;
 }
 
-bool ConcatCoincides(const Graph& graph, const Plan& plan, const Node& node) {
-  const Region out = PlacedRegion(graph, plan, node.output);
-  const Shape& shape = graph.shape(node.output);
+bool ConcatCoincides(const Ledger& ledger, const Node& node) {
+  const Region out = ledger.of(node.output).region;
+  const Shape& shape = ledger.graph.shape(node.output);
   const uint32_t axis = std::get<graph::Concat>(node.attrs).axis;
   const bool channels = axis + 1 == shape.rank();
   uint64_t step_pixels = 0;
@@ -36,8 +35,8 @@ bool ConcatCoincides(const Graph& graph, const Plan& plan, const Node& node) {
   uint64_t pixel = 0;
   uint64_t byte = 0;
   for (TensorIndex input : node.inputs) {
-    if (!LiesAt(PlacedRegion(graph, plan, input), out, pixel, byte)) return false;
-    const uint64_t extent = graph.shape(input)[axis];
+    if (!LiesAt(ledger.of(input).region, out, pixel, byte)) return false;
+    const uint64_t extent = ledger.graph.shape(input)[axis];
     if (channels) {
       byte += extent * sizeof(float);
     } else {
@@ -47,10 +46,10 @@ bool ConcatCoincides(const Graph& graph, const Plan& plan, const Node& node) {
   return true;
 }
 
-bool SliceCoincides(const Graph& graph, const Plan& plan, const Node& node) {
+bool SliceCoincides(const Ledger& ledger, const Node& node) {
   const graph::Slice& slice = std::get<graph::Slice>(node.attrs);
-  const Shape& in = graph.shape(node.inputs[0]);
-  const Shape& out = graph.shape(node.output);
+  const Shape& in = ledger.graph.shape(node.inputs[0]);
+  const Shape& out = ledger.graph.shape(node.output);
   uint64_t pixel = 0;
   uint64_t byte = 0;
   for (uint32_t axis = 0; axis < in.rank(); ++axis) {
@@ -66,13 +65,12 @@ bool SliceCoincides(const Graph& graph, const Plan& plan, const Node& node) {
       return false;
     }
   }
-  return LiesAt(PlacedRegion(graph, plan, node.output), PlacedRegion(graph, plan, node.inputs[0]),
-                pixel, byte);
+  return LiesAt(ledger.of(node.output).region, ledger.of(node.inputs[0]).region, pixel, byte);
 }
 
-bool ReshapeCoincides(const Graph& graph, const Plan& plan, const Node& node) {
-  const Region in = PlacedRegion(graph, plan, node.inputs[0]);
-  const Region out = PlacedRegion(graph, plan, node.output);
+bool ReshapeCoincides(const Ledger& ledger, const Node& node) {
+  const Region in = ledger.of(node.inputs[0]).region;
+  const Region out = ledger.of(node.output).region;
   if (in.begin != out.begin) return false;
   if (in.contiguous() && out.contiguous()) return true;
   return in.width == out.width && in.count == out.count && in.pitch == out.pitch;
@@ -80,19 +78,26 @@ bool ReshapeCoincides(const Graph& graph, const Plan& plan, const Node& node) {
 
 }  // namespace
 
-Status CheckElision(const Graph& graph, const Plan& plan, const Step& step) {
-  const Node& node = graph.node(step.node);
-  const bool idle = step.form == Form::kLayer && step.weights == WeightsMode::kNone &&
-                    step.split == Split::kNone && step.workers == 1 && step.slots.empty() &&
-                    step.workspaces.empty() && step.held.bytes == 0 && step.band_rows == 0;
+Status CheckElision(const Ledger& ledger, const Step& step) {
+  const Node& node = ledger.node(step.parts[0]);
+  const Part& part = step.parts[0];
+  const bool idle = step.form == Form::kLayer && step.parts.size() == 1 && step.windows.empty() &&
+                    step.actions.empty() && step.workers == 1 && step.slots.empty() &&
+                    step.workspaces.empty() && part.weights == WeightsMode::kNone &&
+                    part.split == Split::kNone && part.held.bytes == 0;
   if (!idle || !node.weights.chunks.empty() || node.residual != graph::Residual::kNone ||
       node.activation.kind != graph::ActivationKind::kNone) {
     return StepError(node, "is elided and has work to do");
   }
+  bool in_pool = ledger.home(node.output).home == Home::kPool;
+  for (TensorIndex input : node.inputs) {
+    in_pool = in_pool && ledger.home(input).home == Home::kPool;
+  }
+  if (!in_pool) return StepError(node, "is elided, and not all its tensors are in the pool");
   bool coincides = false;
-  if (node.kind() == OpKind::kConcat) coincides = ConcatCoincides(graph, plan, node);
-  if (node.kind() == OpKind::kSlice) coincides = SliceCoincides(graph, plan, node);
-  if (node.kind() == OpKind::kReshape) coincides = ReshapeCoincides(graph, plan, node);
+  if (node.kind() == OpKind::kConcat) coincides = ConcatCoincides(ledger, node);
+  if (node.kind() == OpKind::kSlice) coincides = SliceCoincides(ledger, node);
+  if (node.kind() == OpKind::kReshape) coincides = ReshapeCoincides(ledger, node);
   return coincides ? Status() : StepError(node, "is elided, and its output lies elsewhere");
 }
 

@@ -4,18 +4,17 @@
 
 namespace coracle::plan {
 
-std::optional<Region> RegionOf(const Shape& shape, const Placement& placement,
-                               uint64_t pool_bytes) {
-  const graph::RowShape rows = graph::RowsOf(shape);
-  if (rows.images == 0 || rows.rows == 0 || rows.pixels == 0 || rows.channels == 0) return {};
-  const uint64_t width = uint64_t{rows.channels} * sizeof(float);
+std::optional<Region> RegionOf(const graph::RowShape& shape, uint64_t rows,
+                               const Placement& placement, uint64_t pool_bytes) {
+  if (rows == 0 || shape.pixels == 0 || shape.channels == 0) return std::nullopt;
+  const uint64_t width = uint64_t{shape.channels} * sizeof(float);
   const uint64_t pitch = placement.pixel_stride_bytes;
   if (placement.offset % sizeof(float) != 0 || pitch % sizeof(float) != 0 || pitch < width) {
     return std::nullopt;
   }
-  const auto row_stride = CheckedMul(pitch, rows.pixels);
+  const auto row_stride = CheckedMul(pitch, shape.pixels);
   if (!row_stride || placement.row_stride_bytes != *row_stride) return std::nullopt;
-  const auto count = CheckedMul(rows.AllRows(), rows.pixels);
+  const auto count = CheckedMul(rows, shape.pixels);
   if (!count) return std::nullopt;
   const auto last = CheckedMul(*count - 1, pitch);
   if (!last) return std::nullopt;
@@ -26,14 +25,22 @@ std::optional<Region> RegionOf(const Shape& shape, const Placement& placement,
   return Region{placement.offset, width, pitch, *count};
 }
 
-Region RegionOf(const PoolRange& range) { return {range.offset, range.bytes, range.bytes, 1}; }
+std::optional<Region> RegionOf(const PoolRange& range, uint64_t bytes, uint64_t pool_bytes) {
+  if (range.bytes < bytes) return std::nullopt;
+  if (range.bytes == 0) return Region{};
+  if (range.offset % kPoolAlignment != 0 || range.bytes > pool_bytes ||
+      range.offset > pool_bytes - range.bytes) {
+    return std::nullopt;
+  }
+  return Region{range.offset, range.bytes, range.bytes, 1};
+}
 
 bool MayMeet(const Region& a, const Region& b) {
   if (a.width == 0 || b.width == 0) return false;
   if (a.end() <= b.begin || b.end() <= a.begin) return false;
   const bool same_grid = a.pitch == b.pitch && !a.contiguous() && !b.contiguous();
   if (!same_grid) return true;
-  // Seen from a's window, b's begins `distance` bytes further round the pitch.
+  // Seen from a's run, b's begins `distance` bytes further round the pitch.
   const uint64_t pitch = a.pitch;
   const uint64_t distance = (b.begin % pitch + pitch - a.begin % pitch) % pitch;
   return distance < a.width || distance + b.width > pitch;

@@ -1,5 +1,5 @@
-// Regions: the exact bytes that a tensor or a range covers, for the validator alone (the planner
-// has its own notions, so that one error cannot hide in both).
+// Regions: the exact bytes that a tensor, a window or a range covers, for the validator alone (the
+// planner has its own notions, so that one error cannot hide in both).
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace coracle::plan {
 
-/// `count` windows of `width` bytes, `pitch` bytes apart.
+/// `count` runs of `width` bytes, `pitch` bytes apart. width 0: nothing.
 struct Region {
   uint64_t begin = 0;
   uint64_t width = 0;
@@ -21,13 +21,16 @@ struct Region {
   bool contiguous() const { return count == 1 || pitch == width; }
 };
 
-/// The bytes of a placed tensor. Nothing unless offset and strides are multiples of a float, pixels
-/// do not overlap, rows follow one another and the end is at most `pool_bytes`.
-std::optional<Region> RegionOf(const Shape& shape, const Placement& placement, uint64_t pool_bytes);
+/// The bytes of `rows` placed rows of the shape's pixels and channels. Nothing unless offset and
+/// strides are multiples of a float, pixels do not overlap, rows follow one another and the end is
+/// at most `pool_bytes`.
+std::optional<Region> RegionOf(const graph::RowShape& shape, uint64_t rows,
+                               const Placement& placement, uint64_t pool_bytes);
 
-Region RegionOf(const PoolRange& range);
+/// A range of at least `bytes`, 64-byte aligned, inside of the pool. Nothing if it is not that.
+std::optional<Region> RegionOf(const PoolRange& range, uint64_t bytes, uint64_t pool_bytes);
 
-/// True if some byte may be in both. Slices of one pixel grid (equal pitches, other windows) do not
+/// True if some byte may be in both. Slices of one pixel grid (equal pitches, other runs) do not
 /// meet. Requires: both ends fit 64 bits.
 bool MayMeet(const Region& a, const Region& b);
 

@@ -1,10 +1,11 @@
 #include "plan/validate.h"
 
+#include <algorithm>
 #include <functional>
-#include <random>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "plan/test_cascades.h"
 #include "plan/test_networks.h"
 #include "plan/test_simulation.h"
 
@@ -34,91 +35,6 @@ TEST(Validate, AcceptsEveryPlanOfRandomNetworks) {
   }
 }
 
-/// One random change of one field.
-class Mutator {
- public:
-  explicit Mutator(uint32_t seed) : random_(seed) {}
-
-  void Mutate(Plan& plan) {
-    Step& step = plan.steps[Below(plan.steps.size())];
-    switch (Below(14)) {
-      case 0:
-        return Shift(plan.placements[Below(plan.placements.size())].offset);
-      case 1:
-        return Shift(plan.placements[Below(plan.placements.size())].pixel_stride_bytes);
-      case 2:
-        return Shift(plan.placements[Below(plan.placements.size())].row_stride_bytes);
-      case 3:
-        if (!step.slots.empty()) Shift(step.slots[0].offset);
-        return;
-      case 4:
-        if (!step.slots.empty()) step.slots.back().bytes -= 64;
-        return;
-      case 5:
-        return Shift(step.held.offset);
-      case 6:
-        step.held.bytes -= step.held.bytes == 0 ? 0 : 64;
-        return;
-      case 7:
-        step.band_rows = static_cast<uint32_t>(Below(12));
-        step.form = step.band_rows == 0 ? Form::kLayer : Form::kBand;
-        return;
-      case 8:
-        step.direction = step.direction == Direction::kUp ? Direction::kDown : Direction::kUp;
-        return;
-      case 9:
-        step.elided = !step.elided;
-        return;
-      case 10:
-        std::swap(step, plan.steps[Below(plan.steps.size())]);
-        return;
-      case 11:
-        plan.placements[Below(plan.placements.size())] =
-            plan.placements[Below(plan.placements.size())];
-        return;
-      case 12:
-        if (!step.workspaces.empty()) Shift(step.workspaces[0].offset);
-        return;
-      default:
-        step.form = step.form == Form::kBand ? Form::kLayer : Form::kBand;
-        step.band_rows = step.form == Form::kBand ? 1 : 0;
-    }
-  }
-
- private:
-  size_t Below(size_t limit) { return random_() % limit; }
-  void Shift(uint64_t& value) {
-    const uint64_t by = (Below(2) == 0 ? 4 : 64) * (1 + Below(40));
-    value = Below(2) == 0 ? value + by : value - by;
-  }
-
-  std::mt19937 random_;
-};
-
-TEST(Validate, WhatItAcceptsComputesTheRightValues) {
-  uint32_t accepted = 0;
-  uint32_t rejected = 0;
-  for (uint32_t seed = 0; seed < 80; ++seed) {
-    const graph::Graph graph = MakeRandomNetwork(seed);
-    const Result<Plan> plan =
-        MakePlan(graph, {FindLeastBudget(graph).bytes * (1 + seed % 2), 1 + seed % 3, {}});
-    ASSERT_TRUE(plan.ok());
-    Mutator mutator(seed);
-    for (int round = 0; round < 40; ++round) {
-      Plan mutant = *plan;
-      mutator.Mutate(mutant);
-      if (!Validate(graph, mutant).ok()) {
-        ++rejected;
-        continue;
-      }
-      ++accepted;
-      ASSERT_EQ(Simulate(graph, mutant), "") << "seed " << seed << " round " << round;
-    }
-  }
-  EXPECT_GT(rejected, accepted);
-  EXPECT_GT(accepted, 100U);
-}
-
 /// conv -> relu -> conv with a residual, and a Concat.
 graph::Graph SmallNetwork() {
   NetworkBuilder net;
@@ -129,6 +45,23 @@ graph::Graph SmallNetwork() {
   const auto d = net.Conv(c, 32, 3);
   net.Output(net.Concat({c, d}, 3));
   return net.Finish();
+}
+
+Part& PartOf(Plan& plan) { return plan.steps[0].parts[0]; }
+Action& ActionOf(Plan& plan) { return plan.steps[0].actions[0]; }
+
+void HoldFirst(Plan& plan, WeightsMode mode) {
+  PartOf(plan).weights = mode;
+  PartOf(plan).held = {};
+  plan.steps[0].slots.clear();
+}
+
+/// The first step's only action in two.
+void CutFirst(Plan& plan, Form form) {
+  plan.steps[0].form = form;
+  Action second = ActionOf(plan);
+  second.begin = ActionOf(plan).end = 3;
+  plan.steps[0].actions.push_back(second);
 }
 
 TEST(Validate, RejectsEachBrokenRule) {
@@ -142,34 +75,46 @@ TEST(Validate, RejectsEachBrokenRule) {
       {"pool cut", [](Plan& p) { p.pool_bytes -= 64; }},
       {"a step dropped", [](Plan& p) { p.steps.pop_back(); }},
       {"a step repeated", [](Plan& p) { p.steps[1] = p.steps[0]; }},
-      {"a node that is not", [](Plan& p) { p.steps[0].node = static_cast<graph::NodeIndex>(99); }},
+      {"a step of nothing", [](Plan& p) { p.steps[0].parts.clear(); }},
+      {"an empty step", [](Plan& p) { p.steps.emplace_back(); }},
+      {"a node that is not", [](Plan& p) { PartOf(p).node = static_cast<graph::NodeIndex>(99); }},
       {"order", [](Plan& p) { std::swap(p.steps[0], p.steps[1]); }},
-      {"a placement dropped", [](Plan& p) { p.placements.pop_back(); }},
-      {"misaligned", [](Plan& p) { p.placements[0].offset += 2; }},
-      {"outside", [](Plan& p) { p.placements[0].offset = UINT64_MAX - 3; }},
-      {"overflowing stride", [](Plan& p) { p.placements[0].pixel_stride_bytes = 1ULL << 62; }},
-      {"narrow pixels", [](Plan& p) { p.placements[0].pixel_stride_bytes -= 4; }},
+      {"a tensor dropped", [](Plan& p) { p.tensors.pop_back(); }},
+      {"misaligned", [](Plan& p) { p.tensors[0].place.offset += 2; }},
+      {"outside", [](Plan& p) { p.tensors[0].place.offset = UINT64_MAX - 3; }},
+      {"overflowing", [](Plan& p) { p.tensors[0].place.pixel_stride_bytes = 1ULL << 62; }},
+      {"narrow pixels", [](Plan& p) { p.tensors[0].place.pixel_stride_bytes -= 4; }},
+      {"rows apart", [](Plan& p) { p.tensors[0].place.row_stride_bytes += 4; }},
+      {"unknown home", [](Plan& p) { p.tensors[0].home = static_cast<Home>(7); }},
+      {"an input from nowhere", [](Plan& p) { p.tensors[0].home = Home::kStep; }},
       {"no threads", [](Plan& p) { p.threads = 0; }},
       {"many threads", [](Plan& p) { p.threads = kMaxThreads + 1; }},
       {"more workers than threads", [](Plan& p) { p.threads = 1; }},
       {"no worker", [](Plan& p) { p.steps[0].workers = 0; }},
-      {"workers without split", [](Plan& p) { p.steps[0].split = Split::kNone; }},
-      {"panels too few", [](Plan& p) { p.steps[0].split = Split::kPanels; }},
-      {"unknown split", [](Plan& p) { p.steps[0].split = static_cast<Split>(7); }},
+      {"workers without split", [](Plan& p) { PartOf(p).split = Split::kNone; }},
+      {"panels too few", [](Plan& p) { PartOf(p).split = Split::kPanels; }},
+      {"unknown split", [](Plan& p) { PartOf(p).split = static_cast<Split>(7); }},
       {"unknown form", [](Plan& p) { p.steps[0].form = static_cast<Form>(7); }},
-      {"unknown weights", [](Plan& p) { p.steps[0].weights = static_cast<WeightsMode>(7); }},
-      {"unknown direction", [](Plan& p) { p.steps[0].direction = static_cast<Direction>(7); }},
-      {"weights not opened", [](Plan& p) { p.steps[0].weights = WeightsMode::kNone; }},
-      {"weights from nowhere", [](Plan& p) { p.steps[1].weights = WeightsMode::kStreamed; }},
-      {"held nowhere",
-       [](Plan& p) {
-         p.steps[0].weights = WeightsMode::kHeld;
-         p.steps[0].slots.clear();
-         p.steps[0].held = {};
-       }},
+      {"a cascade of one", [](Plan& p) { p.steps[0].form = Form::kCascade; }},
+      {"unknown weights", [](Plan& p) { PartOf(p).weights = static_cast<WeightsMode>(7); }},
+      {"weights not opened", [](Plan& p) { PartOf(p).weights = WeightsMode::kNone; }},
+      {"weights from nowhere",
+       [](Plan& p) { p.steps[1].parts[0].weights = WeightsMode::kStreamed; }},
+      {"held nowhere", [](Plan& p) { HoldFirst(p, WeightsMode::kHeld); }},
+      {"pinned nowhere", [](Plan& p) { HoldFirst(p, WeightsMode::kPinned); }},
       {"workspace missing", [](Plan& p) { p.steps[0].workspaces.pop_back(); }},
-      {"bands of none", [](Plan& p) { p.steps[0].form = Form::kBand; }},
-      {"elided work", [](Plan& p) { p.steps[0].elided = true; }},
+      {"no action", [](Plan& p) { p.steps[0].actions.clear(); }},
+      {"an action of no part", [](Plan& p) { p.steps[0].actions[0].index = 1; }},
+      {"an unknown action", [](Plan& p) { ActionOf(p).kind = static_cast<ActionKind>(7); }},
+      {"opens without windows", [](Plan& p) { ActionOf(p).kind = ActionKind::kOpen; }},
+      {"rows left out", [](Plan& p) { --ActionOf(p).end; }},
+      {"rows too many", [](Plan& p) { ++ActionOf(p).end; }},
+      {"no rows", [](Plan& p) { ActionOf(p).end = 0; }},
+      {"rows twice", [](Plan& p) { p.steps[0].actions.push_back(ActionOf(p)); }},
+      {"too many actions",
+       [](Plan& p) { p.steps[0].actions.resize(kMaxActions + 1, ActionOf(p)); }},
+      {"a layer in bands", [](Plan& p) { CutFirst(p, Form::kLayer); }},
+      {"elided work", [](Plan& p) { PartOf(p).elided = true; }},
   };
   for (const auto& [name, change] : breaks) {
     Plan broken = *plan;
@@ -178,6 +123,11 @@ TEST(Validate, RejectsEachBrokenRule) {
     ASSERT_FALSE(status.ok()) << name;
     EXPECT_EQ(status.error().code, Code::kMalformed) << name;
   }
+  Plan bands = *plan;
+  CutFirst(bands, Form::kBand);
+  EXPECT_TRUE(Validate(graph, bands).ok());
+  std::reverse(bands.steps[0].actions.begin(), bands.steps[0].actions.end());
+  EXPECT_TRUE(Validate(graph, bands).ok());
 }
 
 TEST(Validate, SlotsMustBeApartFromEachOtherAndFromTensors) {
@@ -191,18 +141,106 @@ TEST(Validate, SlotsMustBeApartFromEachOtherAndFromTensors) {
       change(broken.steps[i]);
       EXPECT_FALSE(Validate(graph, broken).ok()) << "step " << i;
     };
-    const Placement& out = plan->placements[Position(graph.node(step.node).output)];
+    const graph::Node& node = graph.node(step.parts[0].node);
+    const Placement& out = plan->tensors[Position(node.output)].place;
     if (step.slots.size() > 1) {
       expect_rejected([](Step& s) { s.slots[1] = s.slots[0]; });
       expect_rejected([](Step& s) { s.slots[0].bytes -= 64; });
       expect_rejected([](Step& s) { s.slots[0].offset += 4; });
       expect_rejected([&](Step& s) { s.slots[0].offset = out.offset; });
     }
-    if (step.held.bytes > 0) {
-      expect_rejected([](Step& s) { s.held.bytes -= 64; });
-      expect_rejected([&](Step& s) { s.held.offset = out.offset; });
+    if (step.parts[0].held.bytes > 0) {
+      expect_rejected([](Step& s) { s.parts[0].held.bytes -= 64; });
+      expect_rejected([&](Step& s) { s.parts[0].held.offset = out.offset; });
     }
   }
+}
+
+/// in -> a -> b, all of one shape, a and b each alone in its step; b lies `shift_rows` behind a.
+struct Overlaid {
+  graph::Graph graph;
+  Plan plan;
+};
+
+Overlaid OverlayConv(uint32_t kernel, int64_t shift_rows, uint32_t rows_per_action) {
+  NetworkBuilder net;
+  const auto in = net.Input({1, 16, 4, 16});
+  const auto a = net.Conv(in, 16, 1);
+  const auto b = net.Conv(a, 16, kernel);
+  net.Output(b);
+  Overlaid made{net.Finish(), {}};
+  CascadeOptions options;
+  options.cuts = {1};
+  options.rows_per_action = rows_per_action;
+  made.plan = MakeCascadePlan(made.graph, options);
+  Placement& out = made.plan.tensors[Position(b)].place;
+  const Placement& operand = made.plan.tensors[Position(a)].place;
+  out.offset = operand.offset + static_cast<uint64_t>(shift_rows) * operand.row_stride_bytes;
+  return made;
+}
+
+TEST(Validate, BandsMayOverwriteOnlyWhatNobodyReadsAnyMore) {
+  // Rows of a 3x3 convolution read one row behind and one ahead: the output must lie one action and
+  // one row before the operand if rows ascend, as far behind it if they descend.
+  for (uint32_t rows : {1U, 2U, 3U}) {
+    const int64_t apart = int64_t{rows} + 1;
+    for (int64_t shift = -6; shift <= 6; ++shift) {
+      const Overlaid made = OverlayConv(3, shift, rows);
+      Plan upwards = made.plan;
+      std::reverse(upwards.steps[1].actions.begin(), upwards.steps[1].actions.end());
+      EXPECT_EQ(Validate(made.graph, made.plan).ok(), shift <= -apart) << rows << " " << shift;
+      EXPECT_EQ(Validate(made.graph, upwards).ok(), shift >= apart) << rows << " " << shift;
+      EXPECT_EQ(Simulate(made.graph, made.plan).empty(), shift <= -apart) << rows << " " << shift;
+      EXPECT_EQ(Simulate(made.graph, upwards).empty(), shift >= apart) << rows << " " << shift;
+    }
+  }
+  // Nor may a convolution of single pixels lie exactly over its operand: the first output channels
+  // of a row are there before the last ones have read it.
+  const Overlaid exact = OverlayConv(1, 0, 1);
+  EXPECT_FALSE(Validate(exact.graph, exact.plan).ok());
+}
+
+TEST(Validate, OnlySomeOperatorsReplaceTheirOperand) {
+  for (bool allowed : {true, false}) {
+    NetworkBuilder net;
+    const auto a = net.Relu(net.Input({1, 8, 8, 8}));
+    const auto b = allowed ? net.Relu(a) : net.Pool(a, 3, 1);
+    net.Output(b);
+    const graph::Graph graph = net.Finish();
+    CascadeOptions options;
+    options.cuts = {1};
+    for (uint32_t rows : {1U, 8U}) {
+      options.rows_per_action = rows;
+      Plan plan = MakeCascadePlan(graph, options);
+      plan.tensors[Position(b)].place = plan.tensors[Position(a)].place;
+      EXPECT_EQ(Validate(graph, plan).ok(), allowed);
+      EXPECT_EQ(Simulate(graph, plan).empty(), allowed);
+    }
+  }
+}
+
+TEST(Validate, PinnedWeightsAreApartFromEverythingAtAllTimes) {
+  const graph::Graph graph = SmallNetwork();
+  CascadeOptions options;
+  options.cuts = {1, 2, 3, 4};
+  options.weights = WeightsMode::kPinned;
+  const Plan plan = MakeCascadePlan(graph, options);
+  ASSERT_TRUE(Validate(graph, plan).ok());
+  ASSERT_EQ(Simulate(graph, plan), "");
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    Plan broken = plan;  // the first step's weights, over what lives after it
+    for (Step& step : broken.steps) {
+      if (step.parts[0].held.bytes > 0) {
+        step.parts[0].held.offset = plan.tensors[i].place.offset / 64 * 64;
+        break;
+      }
+    }
+    EXPECT_FALSE(Validate(graph, broken).ok()) << i;
+  }
+  Plan broken = plan;
+  ASSERT_GT(broken.steps[3].parts[0].held.bytes, 0U);
+  broken.steps[3].parts[0].held.offset = broken.steps[0].parts[0].held.offset;
+  EXPECT_FALSE(Validate(graph, broken).ok());
 }
 
 }  // namespace

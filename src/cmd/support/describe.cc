@@ -13,12 +13,6 @@ uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
   return graph.shape(tensor).Elements() * DTypeBytes(graph.tensor(tensor).dtype);
 }
 
-uint32_t Bands(const graph::Graph& graph, const plan::Step& step) {
-  if (step.form == plan::Form::kLayer) return 1;
-  const graph::RowShape rows = graph::RowsOf(graph.shape(graph.node(step.node).output));
-  return static_cast<uint32_t>(CeilDiv(rows.AllRows(), step.band_rows));
-}
-
 }  // namespace
 
 std::string LayerTable(const graph::Graph& graph) {
@@ -48,35 +42,6 @@ Json LayersJson(const graph::Graph& graph) {
          {"multiply_adds", kernels::MultiplyAdds(graph, node)}});
   }
   return layers;
-}
-
-std::string StepTable(const graph::Graph& graph, const plan::Plan& plan) {
-  std::string table = fmt::format("{:>4}  {:<34} {:<6} {:>5} {:<9} {:>7} {:>10} {:>10}\n", "step",
-                                  "layer", "form", "bands", "weights", "workers", "bytes", "ms");
-  for (size_t i = 0; i < plan.steps.size(); ++i) {
-    const plan::Step& step = plan.steps[i];
-    if (step.elided) continue;
-    table += fmt::format("{:>4}  {:<34.34} {:<6} {:>5} {:<9} {:>7} {:>10} {:>10.3f}\n", i,
-                         graph.node(step.node).name, plan::FormName(step.form), Bands(graph, step),
-                         plan::WeightsModeName(step.weights), step.workers,
-                         FormatBytes(step.live_bytes), step.predicted_ms);
-  }
-  return table;
-}
-
-Json StepsJson(const graph::Graph& graph, const plan::Plan& plan) {
-  Json steps = Json::array();
-  for (const plan::Step& step : plan.steps) {
-    if (step.elided) continue;
-    steps.push_back({{"form", plan::FormName(step.form)},
-                     {"layers", Json::array({graph.node(step.node).name})},
-                     {"bands", Bands(graph, step)},
-                     {"weights", plan::WeightsModeName(step.weights)},
-                     {"workers", step.workers},
-                     {"bytes", step.live_bytes},
-                     {"predicted_ms", step.predicted_ms}});
-  }
-  return steps;
 }
 
 Json PortsJson(const std::vector<graph::Port>& ports) {

@@ -1,21 +1,16 @@
-// Graphs and plans as tables and JSON: what `inspect`, `plan` and `run` print.
+// Graphs as tables and JSON: what `inspect`, `plan` and `run` print.
 #pragma once
 
 #include <string>
 
 #include "cmd/support/console.h"
 #include "graph/graph.h"
-#include "plan/plan.h"
 
 namespace coracle::cmd {
 
 /// One row a node: operator, shape, activation and weight bytes, multiply-adds.
 std::string LayerTable(const graph::Graph& graph);
 Json LayersJson(const graph::Graph& graph);
-
-/// One row a step: form, bands, weights, workers, live bytes, predicted time.
-std::string StepTable(const graph::Graph& graph, const plan::Plan& plan);
-Json StepsJson(const graph::Graph& graph, const plan::Plan& plan);
 
 Json PortsJson(const std::vector<graph::Port>& ports);
 uint64_t WeightBytes(const graph::Graph& graph);

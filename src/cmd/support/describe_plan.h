@@ -1,0 +1,28 @@
+// DescribePlan: a plan as a table that a person reads, and as JSON, every buffer with its place,
+// its life and its reason.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "cmd/support/console.h"
+#include "graph/graph.h"
+#include "plan/plan.h"
+
+namespace coracle::cmd {
+
+/// One row per step that does something. `measured_ms`, by step: measured beside predicted (empty:
+/// not measured).
+std::string StepTable(const graph::Graph& graph, const plan::Plan& plan,
+                      std::span<const double> measured_ms = {});
+
+/// One entry per step that does something: form, layers, bands, weights, workers, bytes,
+/// opened_bytes, spilled_bytes, predicted_ms and, if measured, measured_ms.
+Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
+               std::span<const double> measured_ms = {});
+
+/// One entry per range of the pool: name, kind, offset, bytes, first_step, last_step (inclusive,
+/// counting the entries of StepsJson; -1: before them; their number: after them), why.
+Json BuffersJson(const graph::Graph& graph, const plan::Plan& plan);
+
+}  // namespace coracle::cmd

@@ -1,0 +1,55 @@
+// NodeTimes: what each node takes in each flow, worked out once.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "graph/graph.h"
+#include "plan/cost.h"
+#include "plan/plan.h"
+#include "plan/row_flow.h"
+
+namespace coracle::plan {
+
+/// Rows that every node makes at a time, by flow; the last: whole layers (one node a segment only).
+inline constexpr std::array<uint32_t, 6> kFlowRows{1, 2, 4, 8, 24, UINT32_MAX};
+inline constexpr uint32_t kFlowCount = kFlowRows.size();
+inline constexpr uint32_t kWholeFlow = kFlowCount - 1;
+
+/// One node, in one flow, with one number of workers.
+struct NodeTime {
+  double streamed_ms = 0;  ///< weights opened at every firing (none: as held)
+  double held_ms = 0;      ///< weights opened once
+  double open_ms = 0;      ///< of held_ms, the opening
+  Split streamed_split = Split::kNone;
+  Split held_split = Split::kNone;
+};
+
+class NodeTimes {
+ public:
+  /// `flows` has kWholeFlow entries at least (the whole flow needs none).
+  NodeTimes(const graph::Graph& graph, const std::vector<RowFlow>& flows, uint32_t workers,
+            const MachineRates& rates);
+
+  uint32_t workers() const { return workers_; }
+  const NodeTime& At(uint32_t flow, NodeNumber node) const { return times_[flow][node]; }
+  /// Sums over [begin, end).
+  double StreamedMs(uint32_t flow, NodeNumber begin, NodeNumber end) const {
+    return streamed_sums_[flow][end] - streamed_sums_[flow][begin];
+  }
+  double HeldMs(uint32_t flow, NodeNumber begin, NodeNumber end) const {
+    return held_sums_[flow][end] - held_sums_[flow][begin];
+  }
+
+ private:
+  uint32_t workers_;
+  std::array<std::vector<NodeTime>, kFlowCount> times_;
+  std::array<std::vector<double>, kFlowCount> streamed_sums_;
+  std::array<std::vector<double>, kFlowCount> held_sums_;
+};
+
+/// True if the node's weights must all be open at once.
+bool MustBeHeld(const graph::Node& node);
+
+}  // namespace coracle::plan

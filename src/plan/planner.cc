@@ -1,0 +1,300 @@
+#include "plan/planner.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/checked.h"
+#include "base/units.h"
+#include "fmt/format.h"
+#include "kernels/kernel.h"
+#include "plan/assemble.h"
+#include "plan/cost.h"
+#include "plan/homes.h"
+
+namespace coracle::plan {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::NodeIndex;
+
+/// Budgets below the asked one at which plans are sought, each so many times the one before it.
+constexpr double kLevelRatio = 1.2;
+constexpr size_t kLevelsMax = 24;
+/// Most plans that are laid out for one budget.
+constexpr int kTriesMax = 6;
+constexpr int kLeastTriesMax = 4;
+
+bool SharesWindows(const Graph& graph, const StorageMap& map) {
+  for (size_t step = 0; step < graph.nodes.size(); ++step) {
+    if (map.elided[step] && graph.nodes[step].kind() != graph::OpKind::kReshape) return true;
+  }
+  return false;
+}
+
+uint64_t LeastScratchBytes(const Graph& graph, const Node& node) {
+  const uint64_t weights =
+      MustBeHeld(node) ? node.weights.TotalBytes() : node.weights.LargestChunkBytes();
+  return weights + kernels::WorkspaceBytes(graph, node);
+}
+
+/// Weights to keep open between predictions.
+struct Pins {
+  std::vector<bool> nodes;
+  uint64_t bytes = 0;
+  double saved_ms = 0;
+};
+
+Pins ChoosePins(const Graph& graph, const Choice& choice, const std::vector<NodeTimes>& times,
+                uint64_t bytes) {
+  struct Candidate {
+    double density;
+    double saved_ms;
+    uint64_t bytes;
+    NodeNumber node;
+  };
+  std::vector<Candidate> candidates;
+  for (const Segment& segment : choice.segments) {
+    const Stretch& stretch = *segment.stretch;
+    const auto same_workers = [&](const NodeTimes& t) { return t.workers() == segment.workers; };
+    const NodeTimes& node_times = *std::find_if(times.begin(), times.end(), same_workers);
+    for (NodeNumber node = stretch.begin; node < stretch.end; ++node) {
+      const uint64_t weight_bytes = RoundUp(graph.nodes[node].weights.TotalBytes(), kPoolAlignment);
+      if (weight_bytes == 0) continue;
+      const NodeTime& time = node_times.At(segment.flow, node);
+      const bool held = segment.held[node - stretch.begin];
+      const double saved =
+          time.open_ms + (held ? 0 : std::max(0.0, time.streamed_ms - time.held_ms));
+      candidates.push_back({saved / static_cast<double>(weight_bytes), saved, weight_bytes, node});
+    }
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.density != b.density ? a.density > b.density : a.node < b.node;
+  });
+  Pins pins;
+  pins.nodes.resize(graph.nodes.size());
+  for (const Candidate& candidate : candidates) {
+    if (candidate.bytes > bytes || candidate.saved_ms <= 0) continue;
+    bytes -= candidate.bytes;
+    pins.bytes += candidate.bytes;
+    pins.saved_ms += candidate.saved_ms;
+    pins.nodes[candidate.node] = true;
+  }
+  return pins;
+}
+
+/// The step that sets the pool's size: the fullest one.
+const Step* FullestStep(const Plan& plan) {
+  const auto fullest =
+      std::max_element(plan.steps.begin(), plan.steps.end(),
+                       [](const Step& a, const Step& b) { return a.live_bytes < b.live_bytes; });
+  return fullest == plan.steps.end() ? nullptr : &*fullest;
+}
+
+Error OutOfBudget(const Graph& graph, const Plan& smallest, uint64_t budget_bytes) {
+  const Step* const step = FullestStep(smallest);
+  std::string layer;
+  if (step != nullptr) {
+    const std::string& first = graph.node(step->parts.front().node).name;
+    const std::string& last = graph.node(step->parts.back().node).name;
+    layer = step->parts.size() == 1 ? fmt::format(" (layer {})", first)
+                                    : fmt::format(" (layers {} to {})", first, last);
+  }
+  std::string needed = FormatBytes(smallest.pool_bytes);
+  std::string has = FormatBytes(budget_bytes);
+  if (needed == has) {  // rounding hides the difference
+    needed = fmt::format("{} B", smallest.pool_bytes);
+    has = fmt::format("{} B", budget_bytes);
+  }
+  return Error{Code::kOutOfBudget, fmt::format("needs {}{}, has {}", needed, layer, has)};
+}
+
+/// The most that any layer by itself needs.
+uint64_t LayerPeak(const Graph& graph, const StorageMap& map,
+                   const std::vector<uint64_t>& scratch_bytes) {
+  std::vector<uint64_t> loads(graph.nodes.size() + 2);
+  for (const Storage& storage : map.storages) {
+    if (storage.members.empty()) continue;
+    loads[storage.first] += storage.bytes;
+    loads[std::min<size_t>(size_t{storage.last} + 1, loads.size() - 1)] -= storage.bytes;
+  }
+  uint64_t peak = 0;
+  uint64_t load = 0;
+  for (size_t step = 0; step < graph.nodes.size(); ++step) {
+    load += loads[step];
+    peak = std::max(peak, load + scratch_bytes[step]);
+  }
+  return peak;
+}
+
+}  // namespace
+
+/// One way of sharing and spilling, and what it allows.
+struct Planner::WorldSearch {
+  std::unique_ptr<World> world;
+  std::unique_ptr<SegmentTable> table;
+  std::unique_ptr<Search> least_search;  // default rates, one worker
+  std::unique_ptr<Search> search;
+  uint64_t least_bytes = 0;
+};
+
+struct Planner::Candidate {
+  const WorldSearch* world = nullptr;
+  Choice choice;
+  uint64_t bytes = 0;  // what it was sought for
+  double ms = 0;       // with pins
+};
+
+Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads)
+    : graph_(graph),
+      rates_(rates),
+      threads_(threads),
+      uses_(UsesOf(graph)),
+      ranges_(LiveRangesOf(graph)) {
+  CORACLE_CHECK(graph.stage == graph::Stage::kRows);
+  CORACLE_CHECK(threads >= 1 && threads <= kMaxThreads);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) order_.push_back(static_cast<NodeIndex>(i));
+  for (uint32_t flow = 0; flow < kWholeFlow; ++flow) {
+    flows_.emplace_back(graph_, uses_, kFlowRows[flow]);
+  }
+  for (const Node& node : graph.nodes) {
+    least_scratch_bytes_.push_back(LeastScratchBytes(graph, node));
+  }
+  default_times_.emplace_back(graph_, flows_, 1, MachineRates{});
+  if (threads > 1) times_.emplace_back(graph_, flows_, threads, rates);
+  times_.emplace_back(graph_, flows_, 1, rates);
+}
+
+Planner::~Planner() = default;
+
+void Planner::AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds) {
+  const BlockRows block_rows = ChooseOutside(graph_, uses_, spill_bytes);
+  std::vector<bool> outside;
+  for (const uint32_t rows : block_rows) outside.push_back(rows > 0);
+  std::vector<StorageMap> maps;
+  const auto share = [&](Sharing sharing) {
+    return ShareStorages(graph_, ranges_, sharing, least_scratch_bytes_, outside);
+  };
+  maps.push_back(share(Sharing::kAll));
+  if (SharesWindows(graph_, maps[0])) {
+    StorageMap selective = share(Sharing::kSelective);
+    if (selective.declined_count > 0) maps.push_back(std::move(selective));
+    maps.push_back(share(Sharing::kNone));
+  }
+  for (StorageMap& map : maps) {
+    WorldSearch added;
+    const uint64_t peak = LayerPeak(graph_, map, least_scratch_bytes_);
+    added.world = std::make_unique<World>(
+        World{&graph_, &uses_, &ranges_, &flows_, block_rows, std::move(map)});
+    added.table = std::make_unique<SegmentTable>(*added.world, peak, rates_);
+    added.least_search = std::make_unique<Search>(*added.table, default_times_, passes);
+    added.search = std::make_unique<Search>(*added.table, times_, passes);
+    added.least_bytes = added.least_search->LeastBytes();
+    worlds.push_back(std::move(added));
+  }
+}
+
+std::vector<Planner::WorldSearch>& Planner::Worlds(Passes passes) {
+  std::vector<WorldSearch>& worlds = worlds_[static_cast<size_t>(passes)];
+  if (!worlds.empty()) return worlds;
+  AddWorlds(kUnlimited, passes, worlds);
+  if (passes == Passes::kSingle) return worlds;
+  for (const uint64_t spill_bytes : SpillLevels(graph_)) AddWorlds(spill_bytes, passes, worlds);
+  return worlds;
+}
+
+const Plan& Planner::Least(Passes passes) {
+  std::optional<Plan>& least = least_[static_cast<size_t>(passes)];
+  if (least) return *least;
+  std::vector<const WorldSearch*> by_bytes;
+  for (const WorldSearch& world : Worlds(passes)) by_bytes.push_back(&world);
+  std::stable_sort(by_bytes.begin(), by_bytes.end(),
+                   [](const auto* a, const auto* b) { return a->least_bytes < b->least_bytes; });
+  int tries = 0;
+  for (const WorldSearch* world : by_bytes) {
+    if (least && (tries == kLeastTriesMax || world->least_bytes >= least->pool_bytes)) break;
+    ++tries;
+    const std::optional<Choice> choice =
+        world->least_search->Fastest(world->least_bytes, std::numeric_limits<double>::infinity());
+    CORACLE_CHECK(choice.has_value());
+    Plan plan = Assemble({world->world.get(), &order_, {}}, *choice, rates_);
+    if (!least || plan.pool_bytes < least->pool_bytes) least = std::move(plan);
+  }
+  return *least;
+}
+
+std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
+  std::vector<uint64_t> levels{budget_bytes};
+  double level = static_cast<double>(Least(passes).pool_bytes);
+  for (size_t i = 0; i < kLevelsMax; ++i) {
+    const auto bytes = static_cast<uint64_t>(level);
+    if (bytes >= budget_bytes) break;
+    levels.push_back(bytes);
+    level *= kLevelRatio;
+  }
+  std::sort(levels.begin(), levels.end(), std::greater<>());
+  return levels;
+}
+
+std::optional<Plan> Planner::Try(const Candidate& candidate, uint64_t budget_bytes,
+                                 Pinning pinning) const {
+  Recipe recipe{candidate.world->world.get(), &order_, {}};
+  Plan plan = Assemble(recipe, candidate.choice, rates_);
+  if (plan.pool_bytes > budget_bytes) return std::nullopt;
+  if (pinning == Pinning::kNone) return plan;
+  uint64_t spare = budget_bytes - plan.pool_bytes;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const Pins pins = ChoosePins(graph_, candidate.choice, times_, spare);
+    if (pins.bytes == 0) break;
+    recipe.pinned = pins.nodes;
+    Plan pinned = Assemble(recipe, candidate.choice, rates_);
+    if (pinned.pool_bytes <= budget_bytes) return pinned;
+    const uint64_t excess = pinned.pool_bytes - budget_bytes;
+    spare = pins.bytes > excess ? pins.bytes - excess : 0;
+  }
+  return plan;
+}
+
+Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes) {
+  const Plan& least = Least(passes);
+  if (least.pool_bytes > budget_bytes) return OutOfBudget(graph_, least, budget_bytes);
+  if (passes == Passes::kSingle) pinning = Pinning::kNone;
+  std::vector<Candidate> candidates;
+  for (const uint64_t bytes : Levels(budget_bytes, passes)) {
+    double ms_max = std::numeric_limits<double>::infinity();
+    std::optional<Candidate> fastest;
+    for (const WorldSearch& world : Worlds(passes)) {
+      if (world.least_bytes > bytes) continue;
+      std::optional<Choice> choice = world.search->Fastest(bytes, ms_max);
+      if (!choice) continue;
+      ms_max = choice->ms;
+      fastest = Candidate{&world, *std::move(choice), bytes, ms_max};
+    }
+    if (!fastest) continue;
+    if (pinning == Pinning::kAuto) {
+      fastest->ms -=
+          ChoosePins(graph_, fastest->choice, times_, budget_bytes - std::min(bytes, budget_bytes))
+              .saved_ms;
+    }
+    candidates.push_back(*std::move(fastest));
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.ms < b.ms; });
+  std::optional<Plan> best;
+  int tries = 0;
+  for (const Candidate& candidate : candidates) {
+    if (best && tries >= kTriesMax) break;
+    ++tries;
+    std::optional<Plan> plan = Try(candidate, budget_bytes, pinning);
+    if (!plan) continue;
+    best = std::move(plan);
+    break;
+  }
+  if (!best || best->predicted_ms > least.predicted_ms) best = least;
+  best->budget_bytes = budget_bytes;
+  return *std::move(best);
+}
+
+}  // namespace coracle::plan

@@ -1,0 +1,55 @@
+// Planner: everything that the plans of one graph have in common, worked out once; then a plan for
+// each budget. MakePlan() and FindLeastBudget() are this, used once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/graph.h"
+#include "plan/node_times.h"
+#include "plan/plan.h"
+#include "plan/search.h"
+#include "plan/segments.h"
+
+namespace coracle::plan {
+
+class Planner {
+ public:
+  /// `graph` must outlive the planner. Requires: a verified, packed kRows graph; 1 <= threads <=
+  /// kMaxThreads.
+  Planner(const graph::Graph& graph, const MachineRates& rates, uint32_t threads);
+  ~Planner();
+
+  /// As MakePlan().
+  Result<Plan> Make(uint64_t budget_bytes, Pinning pinning, Passes passes);
+
+  /// The plan with the smallest pool, one worker. Whatever the rates, its size is the same.
+  const Plan& Least(Passes passes);
+
+ private:
+  struct Candidate;
+  struct WorldSearch;
+
+  std::vector<WorldSearch>& Worlds(Passes passes);
+  void AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds);
+  std::vector<uint64_t> Levels(uint64_t budget_bytes, Passes passes);
+  std::optional<Plan> Try(const Candidate& candidate, uint64_t budget_bytes, Pinning pinning) const;
+
+  const graph::Graph& graph_;
+  const MachineRates rates_;
+  const uint32_t threads_;
+  std::vector<graph::NodeIndex> order_;
+  Uses uses_;
+  std::vector<LiveRange> ranges_;
+  std::vector<RowFlow> flows_;
+  std::vector<uint64_t> least_scratch_bytes_;
+  std::vector<NodeTimes> default_times_;  // one worker
+  std::vector<NodeTimes> times_;          // most workers first
+  std::vector<WorldSearch> worlds_[2];    // by Passes
+  std::optional<Plan> least_[2];
+};
+
+}  // namespace coracle::plan

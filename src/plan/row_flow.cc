@@ -1,0 +1,217 @@
+#include "plan/row_flow.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+
+namespace coracle::plan {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::TensorIndex;
+
+/// One reader's firings: when, the end of what each reads, and the first row that it or a later one
+/// reads.
+struct Reading {
+  std::vector<uint32_t> when;
+  std::vector<uint32_t> ends;
+  std::vector<uint32_t> begins;  // one more than firings: the last is past all rows
+};
+
+}  // namespace
+
+uint32_t AllRows(const Graph& graph, TensorIndex tensor) {
+  return static_cast<uint32_t>(graph::RowsOf(graph.shape(tensor)).AllRows());
+}
+
+uint64_t RowBytes(const Graph& graph, TensorIndex tensor) {
+  return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
+}
+
+bool HasImages(const Graph& graph, const Node& node) {
+  if (graph::RowsOf(graph.shape(node.output)).images != 1) return true;
+  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](TensorIndex input) {
+    return graph::RowsOf(graph.shape(input)).images != 1;
+  });
+}
+
+kernels::RowRange RowsRead(const Graph& graph, const Node& node, uint32_t operand,
+                           kernels::RowRange rows) {
+  if (HasImages(graph, node)) return {0, AllRows(graph, node.inputs[operand])};
+  return kernels::InputRows(graph, node, operand, rows);
+}
+
+Uses UsesOf(const Graph& graph) {
+  Uses uses;
+  uses.makers.assign(graph.tensors.size(), kNoNode);
+  uses.readers.resize(graph.tensors.size());
+  for (NodeNumber number = 0; number < graph.nodes.size(); ++number) {
+    const Node& node = graph.nodes[number];
+    uses.makers[Position(node.output)] = number;
+    for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
+      uses.readers[Position(node.inputs[operand])].push_back({number, operand});
+    }
+  }
+  return uses;
+}
+
+/// Fires nodes on demand of the tensors that nobody reads.
+class RowFlow::Builder {
+ public:
+  explicit Builder(RowFlow& flow) : flow_(flow), graph_(flow.graph_), done_(graph_.nodes.size()) {
+    for (const Node& node : graph_.nodes) rows_.push_back(AllRows(graph_, node.output));
+  }
+
+  void Run() {
+    std::vector<NodeNumber> roots;
+    for (NodeNumber node = 0; node < graph_.nodes.size(); ++node) {
+      if (flow_.uses_.readers[Position(graph_.nodes[node].output)].empty()) roots.push_back(node);
+    }
+    // Roots advance together, the one that is furthest behind first.
+    while (true) {
+      NodeNumber next = kNoNode;
+      for (const NodeNumber root : roots) {
+        if (done_[root] == rows_[root]) continue;
+        if (next == kNoNode ||
+            uint64_t{done_[root]} * rows_[next] < uint64_t{done_[next]} * rows_[root]) {
+          next = root;
+        }
+      }
+      if (next == kNoNode) break;
+      Fire(next);
+    }
+    // Rows that no reader reads.
+    for (NodeNumber node = 0; node < graph_.nodes.size(); ++node) {
+      while (done_[node] < rows_[node]) Fire(node);
+    }
+  }
+
+ private:
+  /// Depth-first over the demands of `first`'s next firing, without recursion.
+  void Fire(NodeNumber first) {
+    stack_.assign(1, first);
+    while (!stack_.empty()) {
+      const NodeNumber number = stack_.back();
+      const NodeNumber wanted = MissingMaker(number);
+      if (wanted != kNoNode) {
+        stack_.push_back(wanted);
+        continue;
+      }
+      done_[number] = std::min(done_[number] + flow_.firing_rows_[number], rows_[number]);
+      flow_.when_[number].push_back(now_++);
+      stack_.pop_back();
+    }
+  }
+
+  /// The maker of an operand that has to fire before `number` can.
+  NodeNumber MissingMaker(NodeNumber number) const {
+    const Node& node = graph_.nodes[number];
+    const kernels::RowRange rows{
+        done_[number], std::min(done_[number] + flow_.firing_rows_[number], rows_[number])};
+    for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
+      const NodeNumber maker = flow_.uses_.makers[Position(node.inputs[operand])];
+      if (maker == kNoNode || done_[maker] == rows_[maker]) continue;
+      if (RowsRead(graph_, node, operand, rows).end > done_[maker]) return maker;
+    }
+    return kNoNode;
+  }
+
+  RowFlow& flow_;
+  const Graph& graph_;
+  std::vector<uint32_t> done_;
+  std::vector<uint32_t> rows_;
+  std::vector<NodeNumber> stack_;
+  uint32_t now_ = 0;
+};
+
+RowFlow::RowFlow(const Graph& graph, const Uses& uses, uint32_t rows)
+    : graph_(graph), uses_(uses), when_(graph.nodes.size()) {
+  for (const Node& node : graph.nodes) {
+    const uint32_t all = AllRows(graph, node.output);
+    firing_rows_.push_back(HasImages(graph, node) ? all : std::min(rows, all));
+  }
+  Builder(*this).Run();
+}
+
+namespace {
+
+Reading ReadingOf(const Graph& graph, const Use& use, std::span<const uint32_t> when,
+                  uint32_t firing_rows) {
+  const Node& node = graph.nodes[use.node];
+  const uint32_t rows = AllRows(graph, node.output);
+  Reading reading;
+  reading.when.assign(when.begin(), when.end());
+  const auto count = static_cast<uint32_t>(when.size());
+  reading.ends.resize(count);
+  reading.begins.assign(size_t{count} + 1, UINT32_MAX);
+  for (uint32_t firing = count; firing-- > 0;) {
+    const uint32_t begin = firing * firing_rows;
+    const kernels::RowRange read =
+        RowsRead(graph, node, use.operand, {begin, std::min(begin + firing_rows, rows)});
+    reading.ends[firing] = read.end;
+    reading.begins[firing] = read.count() == 0 ? reading.begins[firing + 1]
+                                               : std::min(read.begin, reading.begins[firing + 1]);
+  }
+  return reading;
+}
+
+}  // namespace
+
+uint32_t RowFlow::RowsKept(TensorIndex tensor, std::span<const Use> readers, uint32_t grain) const {
+  const uint32_t rows = AllRows(graph_, tensor);
+  std::vector<Reading> readings;
+  readings.reserve(readers.size());
+  for (const Use& use : readers) {
+    readings.push_back(ReadingOf(graph_, use, when_[use.node], firing_rows_[use.node]));
+  }
+  std::vector<uint32_t> next(readers.size());
+  uint32_t made = 0;
+  uint32_t kept = std::min(grain, rows);
+  while (true) {
+    size_t first = readers.size();
+    for (size_t i = 0; i < readers.size(); ++i) {
+      if (next[i] == readings[i].when.size()) continue;
+      if (first == readers.size() || readings[i].when[next[i]] < readings[first].when[next[first]])
+        first = i;
+    }
+    if (first == readers.size()) return kept;
+    const auto wanted = static_cast<uint32_t>(
+        std::min<uint64_t>(RoundUp(readings[first].ends[next[first]], grain), rows));
+    made = std::max(made, wanted);
+    uint32_t needed = made;
+    for (size_t i = 0; i < readers.size(); ++i) {
+      needed = std::min(needed, readings[i].begins[next[i]]);
+    }
+    kept = std::max(kept, made - needed);
+    ++next[first];
+  }
+}
+
+int64_t RowFlow::BytesBelow(TensorIndex read, std::span<const Use> readers,
+                            TensorIndex made) const {
+  const NodeNumber maker = uses_.makers[Position(made)];
+  const auto made_row = static_cast<int64_t>(RowBytes(graph_, made));
+  const auto read_row = static_cast<int64_t>(RowBytes(graph_, read));
+  const uint32_t rows = AllRows(graph_, made);
+  std::vector<Reading> readings;
+  for (const Use& use : readers) {
+    readings.push_back(ReadingOf(graph_, use, when_[use.node], firing_rows_[use.node]));
+  }
+  std::vector<uint32_t> next(readers.size());
+  int64_t below = INT64_MIN;
+  for (uint32_t firing = 0; firing < when_[maker].size(); ++firing) {
+    const uint32_t now = when_[maker][firing];
+    uint32_t needed = UINT32_MAX;
+    for (size_t i = 0; i < readers.size(); ++i) {
+      while (next[i] < readings[i].when.size() && readings[i].when[next[i]] < now) ++next[i];
+      needed = std::min(needed, readings[i].begins[next[i]]);
+    }
+    if (needed == UINT32_MAX) break;
+    const int64_t written = std::min<int64_t>(int64_t{firing + 1} * firing_rows_[maker], rows);
+    below = std::max(below, written * made_row - int64_t{needed} * read_row);
+  }
+  return below;
+}
+
+}  // namespace coracle::plan

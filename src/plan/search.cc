@@ -1,0 +1,236 @@
+#include "plan/search.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/checked.h"
+
+namespace coracle::plan {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+uint64_t AddOrMax(uint64_t a, uint64_t b) { return a > kUnlimited - b ? kUnlimited : a + b; }
+
+uint64_t WeightBytes(const graph::Node& node) {
+  return RoundUp(node.weights.TotalBytes(), kPoolAlignment);
+}
+
+}  // namespace
+
+Search::Search(const SegmentTable& table, const std::vector<NodeTimes>& times, Passes passes)
+    : table_(table), times_(times), passes_(passes) {
+  const graph::Graph& graph = *table.world().graph;
+  count_ = static_cast<NodeNumber>(graph.nodes.size());
+  for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
+    repeated_bytes_[flow].push_back(0);
+    opened_once_[flow].push_back(0);
+    for (NodeNumber number = 0; number < count_; ++number) {
+      const graph::Node& node = graph.nodes[number];
+      const bool streams = !node.weights.chunks.empty() && !MustBeHeld(node);
+      const bool once = OpensOnce(number, flow);
+      repeated_bytes_[flow].push_back(repeated_bytes_[flow].back() +
+                                      (streams && !once ? WeightBytes(node) : 0));
+      opened_once_[flow].push_back(opened_once_[flow].back() + (streams && once ? 1 : 0));
+    }
+  }
+}
+
+bool Search::OpensOnce(NodeNumber node, uint32_t flow) const {
+  if (flow == kWholeFlow) return true;
+  const graph::Graph& graph = *table_.world().graph;
+  return (*table_.world().flows)[flow].firing_rows(node) >=
+         AllRows(graph, graph.nodes[node].output);
+}
+
+Search::Needs Search::NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t workers) const {
+  const uint64_t fixed = stretch.pool_bytes + stretch.window_bytes(flow) +
+                         stretch.workspace_bytes * workers + stretch.constant_bytes;
+  const uint64_t repeated =
+      repeated_bytes_[flow][stretch.end] - repeated_bytes_[flow][stretch.begin];
+  const bool some_once = opened_once_[flow][stretch.end] > opened_once_[flow][stretch.begin];
+  const uint64_t slots = uint64_t{stretch.slot_bytes} * workers;
+  Needs needs;
+  needs.held = fixed + repeated + (some_once ? slots : 0);
+  needs.streamed = passes_ == Passes::kSingle && repeated > 0 ? kUnlimited : fixed + slots;
+  return needs;
+}
+
+uint64_t Search::LeastNeed(const Stretch& stretch, uint64_t useful_bytes) const {
+  if (stretch.elided) return stretch.pool_bytes;
+  uint64_t least = kUnlimited;
+  for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
+    if (flow == kWholeFlow && !stretch.single()) continue;
+    const Needs needs = NeedsOf(stretch, flow, 1);
+    const uint64_t need = std::min(needs.streamed, needs.held);
+    least = std::min(least, need);
+    // An overlay is worth computing only where it can decide.
+    const uint64_t goal = std::min(least, useful_bytes);
+    if (flow == kWholeFlow || need == kUnlimited || stretch.overlay_units_max == 0) continue;
+    if (need <= useful_bytes && least == need && flow > 0) continue;
+    if (need - std::min(need, stretch.overlay_bytes_max()) >= goal) continue;
+    least = std::min(least, need - std::min(need, table_.OverlayBytes(stretch, flow)));
+  }
+  return least;
+}
+
+uint64_t Search::LeastBytes() const {
+  std::vector<uint64_t> best(size_t{count_} + 1, kUnlimited);
+  best[0] = 0;
+  for (NodeNumber begin = 0; begin < count_; ++begin) {
+    if (best[begin] == kUnlimited) continue;
+    for (const Stretch& stretch : table_.From(begin)) {
+      uint64_t& goal = best[stretch.end];
+      if (goal <= best[begin]) continue;
+      goal = std::min(goal, std::max(best[begin], LeastNeed(stretch, best[begin])));
+    }
+  }
+  return best[count_];
+}
+
+std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t bytes,
+                                              double ms_max) const {
+  if (stretch.elided) {
+    if (stretch.pool_bytes > bytes || ms_max <= 0) return std::nullopt;
+    return Way{kWholeFlow, 0, false, true, 0};
+  }
+  std::optional<Way> best;
+  for (uint32_t times = 0; times < times_.size(); ++times) {
+    for (uint32_t flow = kFlowCount; flow-- > 0;) {
+      if (flow == kWholeFlow && !stretch.single()) continue;
+      const NodeTimes& node_times = times_[times];
+      const double transfer_ms = stretch.transfer_ms;
+      const double held_ms = node_times.HeldMs(flow, stretch.begin, stretch.end) + transfer_ms;
+      if (held_ms >= ms_max) continue;
+      const Needs needs = NeedsOf(stretch, flow, node_times.workers());
+      const uint64_t least = std::min(needs.held, needs.streamed);
+      if (least == kUnlimited) continue;
+      uint64_t reach = bytes;
+      Way way{flow, times, false, false, held_ms};
+      if (needs.held > bytes && stretch.overlay_units_max > 0 &&
+          least - std::min(least, stretch.overlay_bytes_max()) <= bytes) {
+        const uint64_t saved = table_.OverlayBytes(stretch, flow);
+        way.overlays = saved > 0;
+        reach = AddOrMax(bytes, saved);
+      }
+      if (least > reach) continue;
+      way.holds_all = needs.held <= reach;
+      if (!way.holds_all) {
+        way.ms = node_times.StreamedMs(flow, stretch.begin, stretch.end) + transfer_ms -
+                 Hold(stretch, way, reach - needs.streamed, nullptr);
+      }
+      if (way.ms >= ms_max) continue;
+      ms_max = way.ms;
+      best = way;
+    }
+  }
+  return best;
+}
+
+double Search::Hold(const Stretch& stretch, const Way& way, uint64_t bytes,
+                    std::vector<bool>* held) const {
+  struct Candidate {
+    double density;
+    double saved_ms;
+    uint64_t bytes;
+    NodeNumber node;
+  };
+  std::vector<Candidate> candidates;
+  const graph::Graph& graph = *table_.world().graph;
+  for (NodeNumber node = stretch.begin; node < stretch.end; ++node) {
+    const graph::Node& of = graph.nodes[node];
+    if (of.weights.chunks.empty() || MustBeHeld(of) || OpensOnce(node, way.flow)) continue;
+    const NodeTime& time = times_[way.times].At(way.flow, node);
+    const double saved = time.streamed_ms - time.held_ms;
+    const uint64_t weight_bytes = WeightBytes(of);
+    if (saved <= 0 || weight_bytes > bytes) continue;
+    candidates.push_back({saved / static_cast<double>(weight_bytes), saved, weight_bytes, node});
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.density != b.density ? a.density > b.density : a.node < b.node;
+  });
+  double saved = 0;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.bytes > bytes) continue;
+    bytes -= candidate.bytes;
+    saved += candidate.saved_ms;
+    if (held != nullptr) (*held)[candidate.node - stretch.begin] = true;
+  }
+  return saved;
+}
+
+Segment Search::MakeSegment(const Stretch& stretch, const Way& way, uint64_t bytes) const {
+  Segment segment;
+  segment.stretch = &stretch;
+  segment.flow = way.flow;
+  segment.overlays = way.overlays;
+  segment.ms = way.ms;
+  segment.held.resize(stretch.end - stretch.begin);
+  if (stretch.elided) return segment;
+  segment.workers = times_[way.times].workers();
+  const graph::Graph& graph = *table_.world().graph;
+  for (NodeNumber node = stretch.begin; node < stretch.end; ++node) {
+    const graph::Node& of = graph.nodes[node];
+    const NodeTime& time = times_[way.times].At(way.flow, node);
+    segment.streamed_splits.push_back(time.streamed_split);
+    segment.held_splits.push_back(time.held_split);
+    if (of.weights.chunks.empty()) continue;
+    segment.held[node - stretch.begin] =
+        MustBeHeld(of) || (way.holds_all && !OpensOnce(node, way.flow));
+  }
+  if (way.holds_all) return segment;
+  const uint64_t saved = way.overlays ? table_.OverlayBytes(stretch, way.flow) : 0;
+  const uint64_t need = NeedsOf(stretch, way.flow, segment.workers).streamed;
+  Hold(stretch, way, AddOrMax(bytes, saved) - need, &segment.held);
+  return segment;
+}
+
+std::optional<Choice> Search::Fastest(uint64_t bytes, double ms_max) const {
+  struct Arrival {
+    double ms = kNever;
+    const Stretch* stretch = nullptr;
+    Way way;
+  };
+  // Nodes whose whole layer fits gain nothing from a cascade without others that do not.
+  std::vector<uint32_t> tight(size_t{count_} + 1);
+  const World& world = table_.world();
+  for (NodeNumber node = 0; node < count_; ++node) {
+    const std::vector<Stretch>& from = table_.From(node);
+    bool fits = false;
+    if (!from.empty() && from[0].single()) {
+      fits = from[0].elided ? from[0].pool_bytes <= bytes
+                            : NeedsOf(from[0], kWholeFlow, 1).held <= bytes;
+    }
+    const graph::Node& of = world.graph->nodes[node];
+    const auto spilled = [&](graph::TensorIndex tensor) {
+      return world.block_rows[Position(tensor)] > 0;
+    };
+    if (spilled(of.output) || std::any_of(of.inputs.begin(), of.inputs.end(), spilled))
+      fits = false;
+    tight[node + 1] = tight[node] + (fits ? 0 : 1);
+  }
+  std::vector<Arrival> arrivals(size_t{count_} + 1);
+  arrivals[0].ms = 0;
+  for (NodeNumber begin = 0; begin < count_; ++begin) {
+    if (arrivals[begin].ms >= ms_max) continue;
+    for (const Stretch& stretch : table_.From(begin)) {
+      if (!stretch.single() && tight[stretch.end] == tight[begin]) continue;
+      Arrival& arrival = arrivals[stretch.end];
+      const double limit = std::min(arrival.ms, ms_max) - arrivals[begin].ms;
+      const std::optional<Way> way =
+          FastestWay(stretch, bytes, stretch.elided && limit > 0 ? std::max(limit, 1e-12) : limit);
+      if (!way) continue;
+      arrival = {arrivals[begin].ms + way->ms, &stretch, *way};
+    }
+  }
+  if (!(arrivals[count_].ms < ms_max)) return std::nullopt;
+  Choice choice;
+  choice.ms = arrivals[count_].ms;
+  for (NodeNumber cut = count_; cut > 0; cut = arrivals[cut].stretch->begin) {
+    choice.segments.push_back(MakeSegment(*arrivals[cut].stretch, arrivals[cut].way, bytes));
+  }
+  std::reverse(choice.segments.begin(), choice.segments.end());
+  return choice;
+}
+
+}  // namespace coracle::plan
