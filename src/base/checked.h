@@ -25,6 +25,11 @@ constexpr uint64_t RoundUp(uint64_t value, uint64_t alignment) {
   return (value + alignment - 1) & ~(alignment - 1);
 }
 
+/// `value` rounded up to a multiple of `unit`, any number > 0. Requires: no overflow.
+constexpr uint64_t RoundUpToMultiple(uint64_t value, uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
 /// ceil(a / b). Requires: b > 0.
 constexpr uint64_t CeilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 

@@ -1,6 +1,8 @@
 #include "plan/planner.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -20,9 +22,10 @@ using graph::Graph;
 using graph::Node;
 using graph::NodeIndex;
 
-/// Budgets below the asked one at which plans are sought, each so many times the one before it.
-constexpr double kLevelRatio = 1.2;
-constexpr size_t kLevelsMax = 24;
+/// Budgets below the asked one at which plans are sought: about so many, each at least so many
+/// times the one before it.
+constexpr size_t kLevelsMax = 10;
+constexpr double kLevelRatioMin = 1.15;
 /// Most plans that are laid out for one budget.
 constexpr int kTriesMax = 6;
 constexpr int kLeastTriesMax = 4;
@@ -138,6 +141,7 @@ struct Planner::WorldSearch {
   std::unique_ptr<Search> least_search;  // default rates, one worker
   std::unique_ptr<Search> search;
   uint64_t least_bytes = 0;
+  uint64_t layer_peak_bytes = 0;  // with more than this, layers are never cut up
 };
 
 struct Planner::Candidate {
@@ -191,6 +195,7 @@ void Planner::AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSe
     added.table = std::make_unique<SegmentTable>(*added.world, peak, rates_);
     added.least_search = std::make_unique<Search>(*added.table, default_times_, passes);
     added.search = std::make_unique<Search>(*added.table, times_, passes);
+    added.layer_peak_bytes = peak;
     added.least_bytes = added.least_search->LeastBytes();
     worlds.push_back(std::move(added));
   }
@@ -227,13 +232,16 @@ const Plan& Planner::Least(Passes passes) {
 
 std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
   std::vector<uint64_t> levels{budget_bytes};
-  double level = static_cast<double>(Least(passes).pool_bytes);
-  for (size_t i = 0; i < kLevelsMax; ++i) {
-    const auto bytes = static_cast<uint64_t>(level);
-    if (bytes >= budget_bytes) break;
-    levels.push_back(bytes);
-    level *= kLevelRatio;
+  uint64_t most = 0;
+  for (const WorldSearch& world : Worlds(passes)) most = std::max(most, world.layer_peak_bytes);
+  most = std::min(most, budget_bytes);
+  const auto least = static_cast<double>(Least(passes).pool_bytes);
+  const double ratio =
+      std::max(kLevelRatioMin, std::pow(static_cast<double>(most) / least, 1.0 / kLevelsMax));
+  for (double level = least; level < static_cast<double>(most); level *= ratio) {
+    levels.push_back(static_cast<uint64_t>(level));
   }
+  if (most < budget_bytes) levels.push_back(most);
   std::sort(levels.begin(), levels.end(), std::greater<>());
   return levels;
 }

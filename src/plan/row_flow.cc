@@ -159,6 +159,17 @@ Reading ReadingOf(const Graph& graph, const Use& use, std::span<const uint32_t> 
 }  // namespace
 
 uint32_t RowFlow::RowsKept(TensorIndex tensor, std::span<const Use> readers, uint32_t grain) const {
+  const auto first = readers.empty() ? 0 : readers.data() - uses_.readers[Position(tensor)].data();
+  const std::array<uint32_t, 4> question{static_cast<uint32_t>(Position(tensor)),
+                                         static_cast<uint32_t>(first),
+                                         static_cast<uint32_t>(readers.size()), grain};
+  const auto known = kept_.find(question);
+  if (known != kept_.end()) return known->second;
+  return kept_.emplace(question, CountRowsKept(tensor, readers, grain)).first->second;
+}
+
+uint32_t RowFlow::CountRowsKept(TensorIndex tensor, std::span<const Use> readers,
+                                uint32_t grain) const {
   const uint32_t rows = AllRows(graph_, tensor);
   std::vector<Reading> readings;
   readings.reserve(readers.size());
@@ -177,7 +188,7 @@ uint32_t RowFlow::RowsKept(TensorIndex tensor, std::span<const Use> readers, uin
     }
     if (first == readers.size()) return kept;
     const auto wanted = static_cast<uint32_t>(
-        std::min<uint64_t>(RoundUp(readings[first].ends[next[first]], grain), rows));
+        std::min<uint64_t>(RoundUpToMultiple(readings[first].ends[next[first]], grain), rows));
     made = std::max(made, wanted);
     uint32_t needed = made;
     for (size_t i = 0; i < readers.size(); ++i) {

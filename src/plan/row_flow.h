@@ -7,7 +7,9 @@
 // whichever part around it is computed along with them; so one flow answers for all segments.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -68,10 +70,15 @@ class RowFlow {
  private:
   class Builder;
 
+  uint32_t CountRowsKept(graph::TensorIndex tensor, std::span<const Use> readers,
+                         uint32_t grain) const;
+
   const graph::Graph& graph_;
   const Uses& uses_;
   std::vector<uint32_t> firing_rows_;        // by node
   std::vector<std::vector<uint32_t>> when_;  // by node: the time of each firing
+  // Answers of RowsKept: many segments, in many worlds, ask for the same.
+  mutable std::map<std::array<uint32_t, 4>, uint32_t> kept_;
 };
 
 }  // namespace coracle::plan

@@ -53,7 +53,8 @@ class Scheduler {
       while (Done(number) < Rows(number)) Fire(number);
     }
     for (Ring& ring : schedule_.rings) {
-      const uint64_t rows = ring.block_rows == 0 ? ring.rows : RoundUp(ring.rows, ring.block_rows);
+      const uint64_t rows =
+          ring.block_rows == 0 ? ring.rows : RoundUpToMultiple(ring.rows, ring.block_rows);
       ring.rows = static_cast<uint32_t>(std::min<uint64_t>(rows, AllRows(graph_, ring.tensor)));
     }
     return std::move(schedule_);
@@ -140,7 +141,7 @@ class Scheduler {
       const uint32_t wanted = RowsRead(graph_, node, operand, rows).end;
       if (wanted <= ends_[ring]) continue;
       const auto end = static_cast<uint32_t>(std::min<uint64_t>(
-          RoundUp(wanted, schedule_.rings[ring].block_rows), AllRows(graph_, tensor)));
+          RoundUpToMultiple(wanted, schedule_.rings[ring].block_rows), AllRows(graph_, tensor)));
       schedule_.actions.push_back({ActionKind::kOpen, ring, ends_[ring], end});
       Extend(ring, end);
     }

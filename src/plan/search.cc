@@ -34,6 +34,39 @@ Search::Search(const SegmentTable& table, const std::vector<NodeTimes>& times, P
       opened_once_[flow].push_back(opened_once_[flow].back() + (streams && once ? 1 : 0));
     }
   }
+  holdable_.resize(times.size());
+  for (uint32_t i = 0; i < times.size(); ++i) {
+    for (uint32_t flow = 0; flow < kFlowCount; ++flow) ListHoldable(i, flow);
+  }
+  FindTails();
+}
+
+void Search::ListHoldable(uint32_t times, uint32_t flow) {
+  const graph::Graph& graph = *table_.world().graph;
+  HoldableList& list = holdable_[times][flow];
+  for (NodeNumber number = 0; number < count_; ++number) {
+    list.begins.push_back(static_cast<uint32_t>(list.items.size()));
+    const graph::Node& node = graph.nodes[number];
+    if (node.weights.chunks.empty() || MustBeHeld(node) || OpensOnce(number, flow)) continue;
+    const NodeTime& time = times_[times].At(flow, number);
+    const double saved = time.streamed_ms - time.held_ms;
+    const uint64_t bytes = WeightBytes(node);
+    if (saved > 0) list.items.push_back({saved / static_cast<double>(bytes), saved, bytes, number});
+  }
+  list.begins.push_back(static_cast<uint32_t>(list.items.size()));
+}
+
+void Search::FindTails() {
+  tails_ms_.assign(size_t{count_} + 1, 0);
+  for (NodeNumber node = count_; node-- > 0;) {
+    double least = table_.world().map.elided[node] ? 0 : kNever;
+    for (const NodeTimes& times : times_) {
+      for (uint32_t flow = 0; flow < kFlowCount && least > 0; ++flow) {
+        least = std::min(least, times.At(flow, node).held_ms);
+      }
+    }
+    tails_ms_[node] = tails_ms_[node + 1] + least;
+  }
 }
 
 bool Search::OpensOnce(NodeNumber node, uint32_t flow) const {
@@ -129,28 +162,14 @@ std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t b
 
 double Search::Hold(const Stretch& stretch, const Way& way, uint64_t bytes,
                     std::vector<bool>* held) const {
-  struct Candidate {
-    double density;
-    double saved_ms;
-    uint64_t bytes;
-    NodeNumber node;
-  };
-  std::vector<Candidate> candidates;
-  const graph::Graph& graph = *table_.world().graph;
-  for (NodeNumber node = stretch.begin; node < stretch.end; ++node) {
-    const graph::Node& of = graph.nodes[node];
-    if (of.weights.chunks.empty() || MustBeHeld(of) || OpensOnce(node, way.flow)) continue;
-    const NodeTime& time = times_[way.times].At(way.flow, node);
-    const double saved = time.streamed_ms - time.held_ms;
-    const uint64_t weight_bytes = WeightBytes(of);
-    if (saved <= 0 || weight_bytes > bytes) continue;
-    candidates.push_back({saved / static_cast<double>(weight_bytes), saved, weight_bytes, node});
-  }
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+  const HoldableList& list = holdable_[way.times][way.flow];
+  ranked_.assign(list.items.begin() + list.begins[stretch.begin],
+                 list.items.begin() + list.begins[stretch.end]);
+  std::sort(ranked_.begin(), ranked_.end(), [](const Holdable& a, const Holdable& b) {
     return a.density != b.density ? a.density > b.density : a.node < b.node;
   });
   double saved = 0;
-  for (const Candidate& candidate : candidates) {
+  for (const Holdable& candidate : ranked_) {
     if (candidate.bytes > bytes) continue;
     bytes -= candidate.bytes;
     saved += candidate.saved_ms;
@@ -216,7 +235,9 @@ std::optional<Choice> Search::Fastest(uint64_t bytes, double ms_max) const {
     for (const Stretch& stretch : table_.From(begin)) {
       if (!stretch.single() && tight[stretch.end] == tight[begin]) continue;
       Arrival& arrival = arrivals[stretch.end];
-      const double limit = std::min(arrival.ms, ms_max) - arrivals[begin].ms;
+      // Rounding must not cut off what takes exactly as long.
+      const double open_ms = (ms_max - tails_ms_[stretch.end]) * (1 + 1e-9);
+      const double limit = std::min(arrival.ms, open_ms) - arrivals[begin].ms;
       const std::optional<Way> way =
           FastestWay(stretch, bytes, stretch.elided && limit > 0 ? std::max(limit, 1e-12) : limit);
       if (!way) continue;

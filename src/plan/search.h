@@ -64,6 +64,8 @@ class Search {
   uint64_t LeastNeed(const Stretch& stretch, uint64_t useful_bytes) const;
   Segment MakeSegment(const Stretch& stretch, const Way& way, uint64_t bytes) const;
   bool OpensOnce(NodeNumber node, uint32_t flow) const;
+  void ListHoldable(uint32_t times, uint32_t flow);
+  void FindTails();
 
   const SegmentTable& table_;
   const std::vector<NodeTimes>& times_;
@@ -73,6 +75,22 @@ class Search {
   // how many nodes open theirs in one firing.
   std::array<std::vector<uint64_t>, kFlowCount> repeated_bytes_;
   std::array<std::vector<uint32_t>, kFlowCount> opened_once_;
+
+  /// Weights that gain from being held.
+  struct Holdable {
+    double density;  // milliseconds saved a byte
+    double saved_ms;
+    uint64_t bytes;
+    NodeNumber node;
+  };
+  /// Of one flow and number of workers: by node, and where each node's begins.
+  struct HoldableList {
+    std::vector<Holdable> items;
+    std::vector<uint32_t> begins;
+  };
+  std::vector<std::array<HoldableList, kFlowCount>> holdable_;  // by times
+  std::vector<double> tails_ms_;  // by cut: no choice takes less for the nodes behind it
+  mutable std::vector<Holdable> ranked_;
 };
 
 }  // namespace coracle::plan

@@ -125,8 +125,8 @@ class TableBuilder {
   std::vector<std::vector<Resident>> ending_;                 // by last cut
   std::vector<std::vector<TensorIndex>> live_;                // by cut: pool tensors
   std::array<std::vector<uint32_t>, kFlowCount> ring_units_;  // by tensor; 0: not known yet
-  std::unordered_map<uint64_t, uint32_t> window_rows_;        // see WindowRows
-  std::vector<Touched> touched_;                              // by the stretch at hand
+  std::vector<NodeNumber> sharers_;  // nodes of the stretch at hand that share with an operand
+  std::vector<Touched> touched_;     // by the stretch at hand
 };
 
 void TableBuilder::ListResidents() {
@@ -204,10 +204,8 @@ TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
 /// A node whose output lies over an operand would, row by row, destroy what lagging readers still
 /// read; an elided one would copy onto itself.
 bool TableBuilder::MaySharesStep(NodeNumber begin, NodeNumber end) const {
-  for (NodeNumber number = begin; number < end; ++number) {
+  for (const NodeNumber number : sharers_) {
     const Traits& traits = traits_[number];
-    if (traits.has_images) return false;
-    if (traits.shares_with == NoIndex<TensorIndex>()) continue;
     const Node& node = graph_.nodes[number];
     if (!InPool(node.output, begin, end)) continue;
     if (traits.elided) {
@@ -240,14 +238,6 @@ uint32_t TableBuilder::WindowRows(TensorIndex tensor, NodeNumber begin, NodeNumb
   const NodeNumber maker = uses_.makers[Position(tensor)];
   const bool makes = maker != kNoNode && maker >= begin && maker < end;
   const std::span<const Use> readers = ReadersIn(uses_, tensor, begin, end);
-  const std::vector<Use>& all_readers = uses_.readers[Position(tensor)];
-  const auto first = static_cast<uint64_t>(readers.data() - all_readers.data());
-  const uint64_t key = ((Position(tensor) * 4096 + std::min<uint64_t>(first, 4095)) * 4096 +
-                        std::min<uint64_t>(readers.size(), 4095)) *
-                           16 +
-                       flow * 2 + (makes ? 1 : 0);
-  const auto found = window_rows_.find(key);
-  if (found != window_rows_.end()) return found->second;
   const uint32_t block = world_.block_rows[Position(tensor)];
   const RowFlow& rows = (*world_.flows)[flow];
   uint32_t kept = 0;
@@ -256,8 +246,7 @@ uint32_t TableBuilder::WindowRows(TensorIndex tensor, NodeNumber begin, NodeNumb
     const uint32_t grain = makes ? rows.firing_rows(maker) : block;
     kept = std::max(kept, rows.RowsKept(tensor, readers, grain));
   }
-  kept = static_cast<uint32_t>(std::min<uint64_t>(RoundUp(kept, block), all));
-  window_rows_.emplace(key, kept);
+  kept = static_cast<uint32_t>(std::min<uint64_t>(RoundUpToMultiple(kept, block), all));
   return kept;
 }
 
@@ -323,6 +312,7 @@ void TableBuilder::AddOverlay(Stretch& stretch) const {
 std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
   std::vector<Stretch> stretches;
   touched_.clear();
+  sharers_.clear();
   Stretch grown;
   grown.begin = begin;
   uint64_t common = loads_[begin];
@@ -333,6 +323,7 @@ std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
     const Traits& traits = traits_[number];
     if (end > begin + kStretchNodesMax) break;
     if (end > begin + 1 && (traits.has_images || traits_[begin].has_images)) break;
+    if (traits.shares_with != NoIndex<TensorIndex>()) sharers_.push_back(number);
     for (const Resident& resident : ending_[end - 1]) {
       if (resident.first <= begin) common -= resident.bytes;
     }
