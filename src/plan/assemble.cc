@@ -89,7 +89,8 @@ class Assembler {
       const auto tensor = static_cast<TensorIndex>(i);
       const bool made = world_.uses->makers[i] != kNoNode;
       TensorPlan& home = plan_.tensors[i];
-      if (made && BirthOf(tensor) == DeathOf(tensor)) {
+      const bool one_image = graph::RowsOf(graph_.shape(tensor)).images == 1;
+      if (made && one_image && BirthOf(tensor) == DeathOf(tensor)) {
         const Segment& segment = choice_.segments[BirthOf(tensor) - 1];
         // A layer's output that nobody reads has a window too.
         if (!segment.stretch->elided) home.home = Home::kStep;

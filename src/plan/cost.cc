@@ -2,32 +2,35 @@
 
 #include <algorithm>
 
-#include "kernels/kernel.h"
-#include "plan/liveness.h"
+#include "base/checked.h"
 
 namespace coracle::plan {
 namespace {
 
-// Estimates of fixed costs: dispatch of a step, one more action, one more sealed block, and two
-// crossings of a spinning barrier. They order plans; they are not measurements.
-constexpr double kStepMs = 0.002;
-constexpr double kActionMs = 0.001;
-constexpr double kBlockMs = 0.0003;
+// Estimates of fixed costs beside the kernels': one more action, and two crossings of a spinning
+// barrier.
+constexpr double kActionMs = 0.0001;
 constexpr double kBarrierMs = 0.003;
 
-constexpr double kPerMs = 1e6;  // a rate in G/s is this many units a millisecond
+constexpr double kMsPerNs = 1e-6;
 
-double Scaled(uint64_t units, double rate) { return static_cast<double>(units) / (rate * kPerMs); }
-
-/// Bytes that computing the node moves and that no multiplication hides.
-uint64_t MovedBytes(const graph::Graph& graph, const graph::Node& node) {
-  const bool multiplies =
-      node.kind() == graph::OpKind::kConv || node.kind() == graph::OpKind::kConvTranspose ||
-      node.kind() == graph::OpKind::kDense || node.kind() == graph::OpKind::kMatMul;
-  if (multiplies && !graph::IsDepthwise(graph, node)) return 0;
-  uint64_t bytes = TensorBytes(graph, node.output);
-  for (graph::TensorIndex input : node.inputs) bytes += TensorBytes(graph, input);
+/// Bytes of open weights that the step's actions go through.
+uint64_t OpenBytes(const graph::Graph& graph, const Step& step) {
+  uint64_t bytes = 0;
+  for (const Part& part : step.parts) {
+    if (part.weights == WeightsMode::kHeld || part.weights == WeightsMode::kPinned) {
+      bytes += graph.node(part.node).weights.TotalBytes();
+    }
+  }
   return bytes;
+}
+
+double SealedRowsMs(const graph::Graph& graph, const Plan& plan, const Window& window,
+                    uint64_t rows, const MachineRates& rates) {
+  const uint64_t row_bytes =
+      graph::RowsOf(graph.shape(window.tensor)).RowElements() * sizeof(float);
+  const uint32_t block_rows = std::max(1U, plan.tensors[Position(window.tensor)].block_rows);
+  return TransferMs(rows * row_bytes, CeilDiv(rows, block_rows), rates);
 }
 
 }  // namespace
@@ -41,57 +44,73 @@ uint32_t PanelGroups(const graph::WeightLayout& weights) {
   return groups;
 }
 
-uint32_t OutputRows(const graph::Graph& graph, const graph::Node& node) {
-  const graph::RowShape rows = graph::RowsOf(graph.shape(node.output));
-  return kernels::PerImage(graph, node) ? rows.rows : static_cast<uint32_t>(rows.AllRows());
-}
-
 double ComputeMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
                  const MachineRates& rates) {
-  const double share = static_cast<double>(rows) / OutputRows(graph, node);
-  const double compute = Scaled(2 * kernels::MultiplyAdds(graph, node), rates.fma_gflops);
-  const double move = Scaled(MovedBytes(graph, node), rates.copy_gbps);
-  return (compute + move) * share + kActionMs;
+  return NodeCost(graph, node, rates).Compute(rows);
 }
 
 double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates) {
-  return Scaled(weights.TotalBytes(), rates.aead_gbps);
+  const auto bytes = static_cast<double>(weights.TotalBytes());
+  return (bytes / rates.aead_gbps + bytes / rates.weight_gbps +
+          rates.open_ns * static_cast<double>(weights.chunks.size())) *
+         kMsPerNs;
 }
 
 double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates) {
-  return Scaled(bytes, rates.aead_gbps) + kBlockMs * static_cast<double>(blocks);
+  const auto total = static_cast<double>(bytes);
+  return (total / rates.aead_gbps + total / rates.weight_gbps +
+          rates.open_ns * static_cast<double>(blocks)) *
+         kMsPerNs;
+}
+
+double ActionMs(const NodeCost& cost, const graph::Node& node, uint32_t rows,
+                const Manner& manner) {
+  const uint32_t workers = manner.split == Split::kNone ? 1 : manner.workers;
+  double ms = kActionMs;
+  if (manner.split == Split::kPanels && workers > 1) {
+    // The worker with the most groups of chunks.
+    const double groups = std::max(1U, PanelGroups(node.weights));
+    const double share =
+        static_cast<double>(CeilDiv(static_cast<uint64_t>(groups), workers)) / groups;
+    ms += share * cost.Stream(rows);
+  } else {
+    const auto mine = static_cast<uint32_t>(CeilDiv(rows, workers));
+    ms += manner.weights == WeightsMode::kStreamed ? cost.Stream(mine) : cost.Compute(mine);
+    if (manner.weights == WeightsMode::kHeld || manner.weights == WeightsMode::kPinned) {
+      ms += cost.FarWeights(mine, FarShare(std::max(manner.open_bytes, cost.weight_bytes())));
+    }
+  }
+  return manner.workers > 1 ? ms + kBarrierMs : ms;
 }
 
 double ActionMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
                 const Manner& manner, const MachineRates& rates) {
-  const double workers = manner.split == Split::kNone ? 1 : manner.workers;
-  double ms = ComputeMs(graph, node, rows, rates) / workers;
-  if (manner.weights == WeightsMode::kStreamed) {
-    // Streamed by rows, every worker opens every chunk; by panels, each opens its own.
-    ms += OpenMs(node.weights, rates) / (manner.split == Split::kPanels ? workers : 1);
-  }
-  return manner.workers > 1 ? ms + kBarrierMs : ms;
+  return ActionMs(NodeCost(graph, node, rates), node, rows, manner);
 }
 
 double StepMs(const graph::Graph& graph, const Plan& plan, const Step& step,
               const MachineRates& rates) {
   double ms = kStepMs;
+  const uint64_t open_bytes = OpenBytes(graph, step);
+  std::vector<NodeCost> costs;
+  costs.reserve(step.parts.size());
   for (const Part& part : step.parts) {
-    if (part.weights != WeightsMode::kHeld) continue;
-    ms += OpenMs(graph.node(part.node).weights, rates) / step.workers;
+    costs.emplace_back(graph, graph.node(part.node), rates);
+    const bool held = part.weights == WeightsMode::kHeld;
+    if (held) ms += costs.back().Open() / step.workers;
+    if (held || part.weights == WeightsMode::kStreamed) {
+      ms += costs.back().FirstRead() / step.workers;
+    }
   }
   for (const Action& action : step.actions) {
-    if (action.kind == ActionKind::kCompute) {
-      const Part& part = step.parts[action.index];
-      ms += ActionMs(graph, graph.node(part.node), action.end - action.begin,
-                     {part.weights, part.split, step.workers}, rates);
+    const uint32_t rows = action.end - action.begin;
+    if (action.kind != ActionKind::kCompute) {
+      ms += SealedRowsMs(graph, plan, step.windows[action.index], rows, rates);
       continue;
     }
-    const graph::TensorIndex tensor = step.windows[action.index].tensor;
-    const uint64_t row_bytes = graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
-    const uint64_t rows = action.end - action.begin;
-    const uint32_t block_rows = plan.tensors[Position(tensor)].block_rows;
-    ms += TransferMs(rows * row_bytes, (rows + block_rows - 1) / std::max(block_rows, 1U), rates);
+    const Part& part = step.parts[action.index];
+    ms += ActionMs(costs[action.index], graph.node(part.node), rows,
+                   {part.weights, part.split, step.workers, open_bytes});
   }
   return ms;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "graph/graph.h"
+#include "plan/node_cost.h"
 #include "plan/plan.h"
 
 namespace coracle::plan {
@@ -12,8 +13,12 @@ namespace coracle::plan {
 /// An action predicted to take less than this on one worker is not worth waking others for.
 inline constexpr double kOneWorkerMs = 0.02;
 
+/// What beginning a step takes.
+inline constexpr double kStepMs = 0.001;
+
 /// One worker's milliseconds to compute `rows` output rows (of each image) of `node` in one action,
-/// its weights already open. Rows as kernels::PerImage() counts them.
+/// its weights already open and in the cache. Rows as kernels::PerImage() counts them. Who asks
+/// often keeps a NodeCost.
 double ComputeMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
                  const MachineRates& rates);
 
@@ -28,21 +33,22 @@ struct Manner {
   WeightsMode weights = WeightsMode::kNone;
   Split split = Split::kNone;
   uint32_t workers = 1;
+  /// Bytes of all open weights that the step's actions use in turn, this part's among them.
+  uint64_t open_bytes = 0;
 };
 
 /// Milliseconds of one compute action in this manner, the opening of streamed weights and the
 /// workers' barrier included.
+double ActionMs(const NodeCost& cost, const graph::Node& node, uint32_t rows, const Manner& manner);
 double ActionMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
                 const Manner& manner, const MachineRates& rates);
 
-/// Milliseconds of a whole step: its actions and the opening of held weights.
+/// Milliseconds of a whole step: its actions, the opening of held weights and the first reading of
+/// all that it opens.
 double StepMs(const graph::Graph& graph, const Plan& plan, const Step& step,
               const MachineRates& rates);
 
 /// Groups of chunks that complete their panels, which workers may share; 0: no panels.
 uint32_t PanelGroups(const graph::WeightLayout& weights);
-
-/// Output rows of the node as kernels::PerImage() counts them.
-uint32_t OutputRows(const graph::Graph& graph, const graph::Node& node);
 
 }  // namespace coracle::plan

@@ -21,13 +21,11 @@ Split SplitFor(const Graph& graph, const Node& node, WeightsMode weights, uint32
   return groups >= workers ? Split::kPanels : Split::kNone;
 }
 
-/// All actions of the node, `rows` rows each.
-double ActionsMs(const Graph& graph, const Node& node, uint32_t rows, const Manner& manner,
-                 const MachineRates& rates) {
-  const uint32_t all = OutputRows(graph, node);
-  const uint32_t full = all / rows;
-  double ms = full * ActionMs(graph, node, rows, manner, rates);
-  if (all % rows != 0) ms += ActionMs(graph, node, all % rows, manner, rates);
+/// The sum of `ms_of(rows)` over the node's actions, `rows` rows each.
+template <typename MsOf>
+double OverActions(uint32_t all, uint32_t rows, MsOf ms_of) {
+  double ms = (all / rows) * ms_of(rows);
+  if (all % rows != 0) ms += ms_of(all % rows);
   return ms;
 }
 
@@ -40,30 +38,33 @@ bool MustBeHeld(const Node& node) {
 NodeTimes::NodeTimes(const Graph& graph, const std::vector<RowFlow>& flows, uint32_t workers,
                      const MachineRates& rates)
     : workers_(workers) {
-  for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
-    streamed_sums_[flow].push_back(0);
-    held_sums_[flow].push_back(0);
-    for (NodeNumber number = 0; number < graph.nodes.size(); ++number) {
-      const Node& node = graph.nodes[number];
-      const uint32_t all = OutputRows(graph, node);
+  for (NodeNumber number = 0; number < graph.nodes.size(); ++number) {
+    const Node& node = graph.nodes[number];
+    const NodeCost cost(graph, node, rates);
+    const uint32_t all = OutputRows(graph, node);
+    const WeightsMode held = node.weights.chunks.empty() ? WeightsMode::kNone : WeightsMode::kHeld;
+    for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
       const uint32_t rows =
           flow == kWholeFlow ? all : std::min(flows[flow].firing_rows(number), all);
+      const auto actions_ms = [&](WeightsMode weights, Split split) {
+        return OverActions(all, rows, [&](uint32_t count) {
+          return ActionMs(cost, node, count, {weights, split, workers});
+        });
+      };
       NodeTime time;
-      const WeightsMode held =
-          node.weights.chunks.empty() ? WeightsMode::kNone : WeightsMode::kHeld;
       time.held_split = SplitFor(graph, node, held, rows, workers);
-      time.open_ms = OpenMs(node.weights, rates) / workers;
-      time.held_ms =
-          time.open_ms + ActionsMs(graph, node, rows, {held, time.held_split, workers}, rates);
+      if (held == WeightsMode::kHeld) time.open_ms = (cost.Open() + cost.FirstRead()) / workers;
+      time.held_ms = time.open_ms + actions_ms(held, time.held_split);
+      time.far_ms = (1 - FarShare(cost.weight_bytes())) * OverActions(all, rows, [&](uint32_t n) {
+                      return cost.FarWeights(n, 1) / workers;
+                    });
       time.streamed_split = time.held_split;
       time.streamed_ms = time.held_ms;
       if (held == WeightsMode::kHeld && !MustBeHeld(node)) {
         time.streamed_split = SplitFor(graph, node, WeightsMode::kStreamed, rows, workers);
-        time.streamed_ms = ActionsMs(graph, node, rows,
-                                     {WeightsMode::kStreamed, time.streamed_split, workers}, rates);
+        time.streamed_ms =
+            cost.FirstRead() / workers + actions_ms(WeightsMode::kStreamed, time.streamed_split);
       }
-      streamed_sums_[flow].push_back(streamed_sums_[flow].back() + time.streamed_ms);
-      held_sums_[flow].push_back(held_sums_[flow].back() + time.held_ms);
       times_[flow].push_back(time);
     }
   }

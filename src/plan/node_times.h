@@ -21,7 +21,9 @@ inline constexpr uint32_t kWholeFlow = kFlowCount - 1;
 struct NodeTime {
   double streamed_ms = 0;  ///< weights opened at every firing (none: as held)
   double held_ms = 0;      ///< weights opened once
-  double open_ms = 0;      ///< of held_ms, the opening
+  double open_ms = 0;      ///< of held_ms, what pinning saves
+  /// More if all that the step holds lies beyond the second-level cache, and this alone would not.
+  double far_ms = 0;
   Split streamed_split = Split::kNone;
   Split held_split = Split::kNone;
 };
@@ -34,19 +36,10 @@ class NodeTimes {
 
   uint32_t workers() const { return workers_; }
   const NodeTime& At(uint32_t flow, NodeNumber node) const { return times_[flow][node]; }
-  /// Sums over [begin, end).
-  double StreamedMs(uint32_t flow, NodeNumber begin, NodeNumber end) const {
-    return streamed_sums_[flow][end] - streamed_sums_[flow][begin];
-  }
-  double HeldMs(uint32_t flow, NodeNumber begin, NodeNumber end) const {
-    return held_sums_[flow][end] - held_sums_[flow][begin];
-  }
 
  private:
   uint32_t workers_;
   std::array<std::vector<NodeTime>, kFlowCount> times_;
-  std::array<std::vector<double>, kFlowCount> streamed_sums_;
-  std::array<std::vector<double>, kFlowCount> held_sums_;
 };
 
 /// True if the node's weights must all be open at once.

@@ -149,11 +149,22 @@ struct Plan {
 /// Blocks that a kOutside tensor of so many rows is sealed in.
 uint64_t BlockCount(uint32_t rows, uint32_t block_rows);
 
-/// Rates that the cost model turns work into time with; measured by the caller, or these defaults.
+/// What one worker of this machine does, which the cost model (node_cost.h) turns work into time
+/// with. runtime/measure_rates.h measures them; these defaults are an AVX-512 core of a cloud
+/// machine.
 struct MachineRates {
-  double fma_gflops = 100;  ///< one worker, 2 flops per multiply-add
-  double aead_gbps = 8;     ///< one worker
-  double copy_gbps = 8;
+  double fma_gflops = 195;      ///< full register tiles of the panel kernel, 2 flops a multiply-add
+  double tile_ns = 26;          ///< beside its multiply-adds, one register tile of a panel
+  double window_ns = 0.85;      ///< finding one tap of one output pixel
+  double call_ns = 85;          ///< one call of a panel kernel
+  double depthwise_ns = 0.09;   ///< one tap of 16 channels of an output pixel
+  double vector_ns = 1.4;       ///< elementwise kernels: 16 channels of a pixel
+  double pixel_ns = 2.5;        ///< elementwise kernels: one pixel
+  double exponential_ns = 6.8;  ///< 16 exponentials (sigmoid, softmax, ...)
+  double activation_gbps = 43;  ///< activations read and written beyond the second-level cache
+  double weight_gbps = 34;      ///< reading open weights that lie beyond the second-level cache
+  double aead_gbps = 16;        ///< opening and sealing what lies in cache
+  double open_ns = 60;          ///< beside its bytes, one call that opens or seals
 };
 
 /// Whether memory that the steps leave over keeps weights open between predictions.

@@ -22,12 +22,14 @@ using graph::Graph;
 using graph::Node;
 using graph::NodeIndex;
 
-/// Budgets below the asked one at which plans are sought: about so many, each at least so many
-/// times the one before it.
-constexpr size_t kLevelsMax = 10;
-constexpr double kLevelRatioMin = 1.15;
-/// Most plans that are laid out for one budget.
-constexpr int kTriesMax = 6;
+/// Plans are sought for these budgets only, each so many times the one before it, from the least
+/// one up: a larger budget then chooses among all that a smaller one could choose from.
+constexpr double kLevelRatio = 1.04;
+/// Levels right below the budget that are looked at, and, to leave room for pinned weights, every
+/// so many further down.
+constexpr size_t kNearLevels = 3;
+constexpr size_t kFarLevels = 8;
+/// Most plans that are laid out to find the smallest one.
 constexpr int kLeastTriesMax = 4;
 
 bool SharesWindows(const Graph& graph, const StorageMap& map) {
@@ -230,20 +232,40 @@ const Plan& Planner::Least(Passes passes) {
   return *least;
 }
 
-std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
-  std::vector<uint64_t> levels{budget_bytes};
+std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Pinning pinning, Passes passes) {
   uint64_t most = 0;
   for (const WorldSearch& world : Worlds(passes)) most = std::max(most, world.layer_peak_bytes);
-  most = std::min(most, budget_bytes);
-  const auto least = static_cast<double>(Least(passes).pool_bytes);
-  const double ratio =
-      std::max(kLevelRatioMin, std::pow(static_cast<double>(most) / least, 1.0 / kLevelsMax));
-  for (double level = least; level < static_cast<double>(most); level *= ratio) {
-    levels.push_back(static_cast<uint64_t>(level));
+  std::vector<uint64_t> all;
+  const uint64_t least = Least(passes).pool_bytes;
+  for (double level = static_cast<double>(least);; level *= kLevelRatio) {
+    const auto bytes = std::min(static_cast<uint64_t>(level), std::max(most, least));
+    if (bytes > budget_bytes) break;
+    all.push_back(bytes);
+    if (bytes >= most) break;
   }
-  if (most < budget_bytes) levels.push_back(most);
-  std::sort(levels.begin(), levels.end(), std::greater<>());
+  std::reverse(all.begin(), all.end());
+  std::vector<uint64_t> levels;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const bool far = pinning == Pinning::kAuto && i % kFarLevels == 0;
+    if (i < kNearLevels || far) levels.push_back(all[i]);
+  }
   return levels;
+}
+
+const std::optional<Planner::Candidate>& Planner::FastestAt(uint64_t level_bytes, Passes passes) {
+  auto& known = candidates_[static_cast<size_t>(passes)];
+  const auto found = known.find(level_bytes);
+  if (found != known.end()) return found->second;
+  double ms_max = std::numeric_limits<double>::infinity();
+  std::optional<Candidate> fastest;
+  for (const WorldSearch& world : Worlds(passes)) {
+    if (world.least_bytes > level_bytes) continue;
+    std::optional<Choice> choice = world.search->Fastest(level_bytes, ms_max);
+    if (!choice) continue;
+    ms_max = choice->ms;
+    fastest = Candidate{&world, *std::move(choice), level_bytes, ms_max};
+  }
+  return known.emplace(level_bytes, std::move(fastest)).first->second;
 }
 
 std::optional<Plan> Planner::Try(const Candidate& candidate, uint64_t budget_bytes,
@@ -270,35 +292,20 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
   if (least.pool_bytes > budget_bytes) return OutOfBudget(graph_, least, budget_bytes);
   if (passes == Passes::kSingle) pinning = Pinning::kNone;
   std::vector<Candidate> candidates;
-  for (const uint64_t bytes : Levels(budget_bytes, passes)) {
-    double ms_max = std::numeric_limits<double>::infinity();
-    std::optional<Candidate> fastest;
-    for (const WorldSearch& world : Worlds(passes)) {
-      if (world.least_bytes > bytes) continue;
-      std::optional<Choice> choice = world.search->Fastest(bytes, ms_max);
-      if (!choice) continue;
-      ms_max = choice->ms;
-      fastest = Candidate{&world, *std::move(choice), bytes, ms_max};
-    }
+  for (const uint64_t bytes : Levels(budget_bytes, pinning, passes)) {
+    const std::optional<Candidate>& fastest = FastestAt(bytes, passes);
     if (!fastest) continue;
-    if (pinning == Pinning::kAuto) {
-      fastest->ms -=
-          ChoosePins(graph_, fastest->choice, times_, budget_bytes - std::min(bytes, budget_bytes))
-              .saved_ms;
-    }
-    candidates.push_back(*std::move(fastest));
+    candidates.push_back(*fastest);
+    if (pinning == Pinning::kNone) continue;
+    candidates.back().ms -=
+        ChoosePins(graph_, fastest->choice, times_, budget_bytes - bytes).saved_ms;
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.ms < b.ms; });
   std::optional<Plan> best;
-  int tries = 0;
   for (const Candidate& candidate : candidates) {
-    if (best && tries >= kTriesMax) break;
-    ++tries;
-    std::optional<Plan> plan = Try(candidate, budget_bytes, pinning);
-    if (!plan) continue;
-    best = std::move(plan);
-    break;
+    best = Try(candidate, budget_bytes, pinning);
+    if (best) break;
   }
   if (!best || best->predicted_ms > least.predicted_ms) best = least;
   best->budget_bytes = budget_bytes;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -35,7 +36,8 @@ class Planner {
 
   std::vector<WorldSearch>& Worlds(Passes passes);
   void AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds);
-  std::vector<uint64_t> Levels(uint64_t budget_bytes, Passes passes);
+  std::vector<uint64_t> Levels(uint64_t budget_bytes, Pinning pinning, Passes passes);
+  const std::optional<Candidate>& FastestAt(uint64_t level_bytes, Passes passes);
   std::optional<Plan> Try(const Candidate& candidate, uint64_t budget_bytes, Pinning pinning) const;
 
   const graph::Graph& graph_;
@@ -50,6 +52,7 @@ class Planner {
   std::vector<NodeTimes> times_;          // most workers first
   std::vector<WorldSearch> worlds_[2];    // by Passes
   std::optional<Plan> least_[2];
+  std::map<uint64_t, std::optional<Candidate>> candidates_[2];  // by Passes, then level
 };
 
 }  // namespace coracle::plan

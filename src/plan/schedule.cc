@@ -72,7 +72,8 @@ class Scheduler {
   NodeNumber MakerOf(TensorIndex tensor) const { return world_.uses->makers[Position(tensor)]; }
 
   void AddRing(TensorIndex tensor) {
-    const bool inner = IsInner(world_, tensor, stretch_.begin, stretch_.end);
+    const bool inner = IsInner(world_, tensor, stretch_.begin, stretch_.end) &&
+                       graph::RowsOf(graph_.shape(tensor)).images == 1;
     const uint32_t block_rows = world_.block_rows[Position(tensor)];
     if (ring_of_[Position(tensor)] != kNoRing || (!inner && block_rows == 0)) return;
     ring_of_[Position(tensor)] = static_cast<uint32_t>(schedule_.rings.size());

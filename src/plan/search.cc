@@ -22,38 +22,52 @@ Search::Search(const SegmentTable& table, const std::vector<NodeTimes>& times, P
     : table_(table), times_(times), passes_(passes) {
   const graph::Graph& graph = *table.world().graph;
   count_ = static_cast<NodeNumber>(graph.nodes.size());
-  for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
-    repeated_bytes_[flow].push_back(0);
-    opened_once_[flow].push_back(0);
-    for (NodeNumber number = 0; number < count_; ++number) {
-      const graph::Node& node = graph.nodes[number];
-      const bool streams = !node.weights.chunks.empty() && !MustBeHeld(node);
-      const bool once = OpensOnce(number, flow);
-      repeated_bytes_[flow].push_back(repeated_bytes_[flow].back() +
-                                      (streams && !once ? WeightBytes(node) : 0));
-      opened_once_[flow].push_back(opened_once_[flow].back() + (streams && once ? 1 : 0));
-    }
-  }
-  holdable_.resize(times.size());
+  sums_.resize(times.size());
   for (uint32_t i = 0; i < times.size(); ++i) {
-    for (uint32_t flow = 0; flow < kFlowCount; ++flow) ListHoldable(i, flow);
+    for (uint32_t flow = 0; flow < kFlowCount; ++flow) AddUp(i, flow);
   }
   FindTails();
 }
 
-void Search::ListHoldable(uint32_t times, uint32_t flow) {
+bool Search::IsHoldable(uint32_t times, uint32_t flow, NodeNumber number) const {
+  const graph::Node& node = table_.world().graph->nodes[number];
+  if (node.weights.chunks.empty() || MustBeHeld(node)) return false;
+  if (!OpensOnce(number, flow)) return true;
+  // Several workers may open parts of what each would have to open whole.
+  const NodeTime& time = times_[times].At(flow, number);
+  return passes_ == Passes::kAny && time.streamed_ms > time.held_ms * (1 + 1e-6);
+}
+
+void Search::AddUp(uint32_t times, uint32_t flow) {
   const graph::Graph& graph = *table_.world().graph;
-  HoldableList& list = holdable_[times][flow];
+  Sums& sums = sums_[times][flow];
+  sums.holdable_bytes.push_back(0);
+  sums.streamed.push_back(0);
+  sums.held_ms.push_back(0);
+  sums.far_ms.push_back(0);
+  sums.streamed_ms.push_back(0);
+  sums.divided.push_back(0);
   for (NodeNumber number = 0; number < count_; ++number) {
-    list.begins.push_back(static_cast<uint32_t>(list.items.size()));
     const graph::Node& node = graph.nodes[number];
-    if (node.weights.chunks.empty() || MustBeHeld(node) || OpensOnce(number, flow)) continue;
     const NodeTime& time = times_[times].At(flow, number);
-    const double saved = time.streamed_ms - time.held_ms;
-    const uint64_t bytes = WeightBytes(node);
-    if (saved > 0) list.items.push_back({saved / static_cast<double>(bytes), saved, bytes, number});
+    const bool holdable = IsHoldable(times, flow, number);
+    const bool streams = !node.weights.chunks.empty() && !MustBeHeld(node) && !holdable;
+    const bool divided = time.streamed_split != Split::kNone || time.held_split != Split::kNone;
+    const uint64_t bytes = holdable ? WeightBytes(node) : 0;
+    sums.holdable_begins.push_back(static_cast<uint32_t>(sums.holdable.size()));
+    if (holdable) {
+      const double saved = time.streamed_ms - time.held_ms;
+      sums.holdable.push_back(
+          {saved / static_cast<double>(bytes), saved, bytes, time.far_ms, number});
+    }
+    sums.holdable_bytes.push_back(sums.holdable_bytes.back() + bytes);
+    sums.streamed.push_back(sums.streamed.back() + (streams ? 1 : 0));
+    sums.held_ms.push_back(sums.held_ms.back() + (streams ? time.streamed_ms : time.held_ms));
+    sums.far_ms.push_back(sums.far_ms.back() + (holdable ? time.far_ms : 0));
+    sums.streamed_ms.push_back(sums.streamed_ms.back() + time.streamed_ms);
+    sums.divided.push_back(sums.divided.back() + (divided ? 1 : 0));
   }
-  list.begins.push_back(static_cast<uint32_t>(list.items.size()));
+  sums.holdable_begins.push_back(static_cast<uint32_t>(sums.holdable.size()));
 }
 
 void Search::FindTails() {
@@ -76,25 +90,27 @@ bool Search::OpensOnce(NodeNumber node, uint32_t flow) const {
          AllRows(graph, graph.nodes[node].output);
 }
 
-Search::Needs Search::NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t workers) const {
+Search::Needs Search::NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t times) const {
+  const uint32_t workers = times_[times].workers();
+  const Sums& sums = SumsOf(times, flow);
   const uint64_t fixed = stretch.pool_bytes + stretch.window_bytes(flow) +
                          stretch.workspace_bytes * workers + stretch.constant_bytes;
-  const uint64_t repeated =
-      repeated_bytes_[flow][stretch.end] - repeated_bytes_[flow][stretch.begin];
-  const bool some_once = opened_once_[flow][stretch.end] > opened_once_[flow][stretch.begin];
+  const uint64_t holdable = sums.holdable_bytes[stretch.end] - sums.holdable_bytes[stretch.begin];
+  const bool some_stream = sums.streamed[stretch.end] > sums.streamed[stretch.begin];
   const uint64_t slots = uint64_t{stretch.slot_bytes} * workers;
   Needs needs;
-  needs.held = fixed + repeated + (some_once ? slots : 0);
-  needs.streamed = passes_ == Passes::kSingle && repeated > 0 ? kUnlimited : fixed + slots;
+  needs.held = fixed + holdable + (some_stream ? slots : 0);
+  needs.streamed = passes_ == Passes::kSingle && holdable > 0 ? kUnlimited : fixed + slots;
   return needs;
 }
 
 uint64_t Search::LeastNeed(const Stretch& stretch, uint64_t useful_bytes) const {
   if (stretch.elided) return stretch.pool_bytes;
+  const auto alone = static_cast<uint32_t>(times_.size() - 1);
   uint64_t least = kUnlimited;
   for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
     if (flow == kWholeFlow && !stretch.single()) continue;
-    const Needs needs = NeedsOf(stretch, flow, 1);
+    const Needs needs = NeedsOf(stretch, flow, alone);
     const uint64_t need = std::min(needs.streamed, needs.held);
     least = std::min(least, need);
     // An overlay is worth computing only where it can decide.
@@ -131,11 +147,14 @@ std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t b
   for (uint32_t times = 0; times < times_.size(); ++times) {
     for (uint32_t flow = kFlowCount; flow-- > 0;) {
       if (flow == kWholeFlow && !stretch.single()) continue;
-      const NodeTimes& node_times = times_[times];
-      const double transfer_ms = stretch.transfer_ms;
-      const double held_ms = node_times.HeldMs(flow, stretch.begin, stretch.end) + transfer_ms;
+      const Sums& sums = SumsOf(times, flow);
+      // Several workers for nothing are one.
+      const bool divided = sums.divided[stretch.end] > sums.divided[stretch.begin];
+      if (times_[times].workers() > 1 && !divided) continue;
+      const double transfer_ms = stretch.transfer_ms + kStepMs;
+      const double held_ms = sums.held_ms[stretch.end] - sums.held_ms[stretch.begin] + transfer_ms;
       if (held_ms >= ms_max) continue;
-      const Needs needs = NeedsOf(stretch, flow, node_times.workers());
+      const Needs needs = NeedsOf(stretch, flow, times);
       const uint64_t least = std::min(needs.held, needs.streamed);
       if (least == kUnlimited) continue;
       uint64_t reach = bytes;
@@ -148,8 +167,10 @@ std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t b
       }
       if (least > reach) continue;
       way.holds_all = needs.held <= reach;
-      if (!way.holds_all) {
-        way.ms = node_times.StreamedMs(flow, stretch.begin, stretch.end) + transfer_ms -
+      if (way.holds_all) {
+        way.ms += FarMs(stretch, flow, times);
+      } else {
+        way.ms = sums.streamed_ms[stretch.end] - sums.streamed_ms[stretch.begin] + transfer_ms -
                  Hold(stretch, way, reach - needs.streamed, nullptr);
       }
       if (way.ms >= ms_max) continue;
@@ -160,22 +181,33 @@ std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t b
   return best;
 }
 
+double Search::FarMs(const Stretch& stretch, uint32_t flow, uint32_t times) const {
+  const Sums& sums = SumsOf(times, flow);
+  const uint64_t bytes = stretch.constant_bytes + sums.holdable_bytes[stretch.end] -
+                         sums.holdable_bytes[stretch.begin];
+  return FarShare(bytes) * (sums.far_ms[stretch.end] - sums.far_ms[stretch.begin]);
+}
+
 double Search::Hold(const Stretch& stretch, const Way& way, uint64_t bytes,
                     std::vector<bool>* held) const {
-  const HoldableList& list = holdable_[way.times][way.flow];
-  ranked_.assign(list.items.begin() + list.begins[stretch.begin],
-                 list.items.begin() + list.begins[stretch.end]);
+  const Sums& sums = SumsOf(way.times, way.flow);
+  ranked_.assign(sums.holdable.begin() + sums.holdable_begins[stretch.begin],
+                 sums.holdable.begin() + sums.holdable_begins[stretch.end]);
   std::sort(ranked_.begin(), ranked_.end(), [](const Holdable& a, const Holdable& b) {
     return a.density != b.density ? a.density > b.density : a.node < b.node;
   });
   double saved = 0;
+  double far_ms = 0;
+  uint64_t held_bytes = stretch.constant_bytes;
   for (const Holdable& candidate : ranked_) {
     if (candidate.bytes > bytes) continue;
     bytes -= candidate.bytes;
+    held_bytes += candidate.bytes;
     saved += candidate.saved_ms;
+    far_ms += candidate.far_ms;
     if (held != nullptr) (*held)[candidate.node - stretch.begin] = true;
   }
-  return saved;
+  return saved - FarShare(held_bytes) * far_ms;
 }
 
 Segment Search::MakeSegment(const Stretch& stretch, const Way& way, uint64_t bytes) const {
@@ -195,11 +227,11 @@ Segment Search::MakeSegment(const Stretch& stretch, const Way& way, uint64_t byt
     segment.held_splits.push_back(time.held_split);
     if (of.weights.chunks.empty()) continue;
     segment.held[node - stretch.begin] =
-        MustBeHeld(of) || (way.holds_all && !OpensOnce(node, way.flow));
+        MustBeHeld(of) || (way.holds_all && IsHoldable(way.times, way.flow, node));
   }
   if (way.holds_all) return segment;
   const uint64_t saved = way.overlays ? table_.OverlayBytes(stretch, way.flow) : 0;
-  const uint64_t need = NeedsOf(stretch, way.flow, segment.workers).streamed;
+  const uint64_t need = NeedsOf(stretch, way.flow, way.times).streamed;
   Hold(stretch, way, AddOrMax(bytes, saved) - need, &segment.held);
   return segment;
 }
@@ -212,13 +244,14 @@ std::optional<Choice> Search::Fastest(uint64_t bytes, double ms_max) const {
   };
   // Nodes whose whole layer fits gain nothing from a cascade without others that do not.
   std::vector<uint32_t> tight(size_t{count_} + 1);
+  const auto alone = static_cast<uint32_t>(times_.size() - 1);
   const World& world = table_.world();
   for (NodeNumber node = 0; node < count_; ++node) {
     const std::vector<Stretch>& from = table_.From(node);
     bool fits = false;
     if (!from.empty() && from[0].single()) {
       fits = from[0].elided ? from[0].pool_bytes <= bytes
-                            : NeedsOf(from[0], kWholeFlow, 1).held <= bytes;
+                            : NeedsOf(from[0], kWholeFlow, alone).streamed <= bytes;
     }
     const graph::Node& of = world.graph->nodes[node];
     const auto spilled = [&](graph::TensorIndex tensor) {

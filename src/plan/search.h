@@ -53,42 +53,49 @@ class Search {
   };
   struct Needs {
     uint64_t streamed = 0;  // bytes if every weight is streamed (kSingle: unlimited)
-    uint64_t held = 0;      // bytes if all weights that would be opened twice are held
+    uint64_t held = 0;      // bytes if all that is holdable is held
   };
 
-  Needs NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t workers) const;
+  Needs NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t times) const;
   std::optional<Way> FastestWay(const Stretch& stretch, uint64_t bytes, double ms_max) const;
+  /// What lies too far away if a stretch holds all that is holdable.
+  double FarMs(const Stretch& stretch, uint32_t flow, uint32_t times) const;
   /// Which weights to hold in the bytes left over; returns milliseconds saved against streaming.
   double Hold(const Stretch& stretch, const Way& way, uint64_t bytes,
               std::vector<bool>* held) const;
   uint64_t LeastNeed(const Stretch& stretch, uint64_t useful_bytes) const;
   Segment MakeSegment(const Stretch& stretch, const Way& way, uint64_t bytes) const;
   bool OpensOnce(NodeNumber node, uint32_t flow) const;
-  void ListHoldable(uint32_t times, uint32_t flow);
+  void AddUp(uint32_t times, uint32_t flow);
+  bool IsHoldable(uint32_t times, uint32_t flow, NodeNumber node) const;
   void FindTails();
 
   const SegmentTable& table_;
   const std::vector<NodeTimes>& times_;
   const Passes passes_;
   NodeNumber count_ = 0;
-  // By flow, sums before each node: weights that several firings would open again and again, and
-  // how many nodes open theirs in one firing.
-  std::array<std::vector<uint64_t>, kFlowCount> repeated_bytes_;
-  std::array<std::vector<uint32_t>, kFlowCount> opened_once_;
-
   /// Weights that gain from being held.
   struct Holdable {
     double density;  // milliseconds saved a byte
     double saved_ms;
     uint64_t bytes;
+    double far_ms;  // NodeTime::far_ms
     NodeNumber node;
   };
-  /// Of one flow and number of workers: by node, and where each node's begins.
-  struct HoldableList {
-    std::vector<Holdable> items;
-    std::vector<uint32_t> begins;
+  /// Of one flow and number of workers. Sums are those before each node.
+  struct Sums {
+    std::vector<Holdable> holdable;         // by node
+    std::vector<uint32_t> holdable_begins;  // where each node's is
+    std::vector<uint64_t> holdable_bytes;
+    std::vector<uint32_t> streamed;  // nodes that stream even if there is room to hold
+    std::vector<double> held_ms;     // all that is holdable held
+    std::vector<double> far_ms;      // NodeTime::far_ms of what is then held
+    std::vector<double> streamed_ms;
+    std::vector<uint32_t> divided;  // nodes whose work is divided in either way
   };
-  std::vector<std::array<HoldableList, kFlowCount>> holdable_;  // by times
+  const Sums& SumsOf(uint32_t times, uint32_t flow) const { return sums_[times][flow]; }
+
+  std::vector<std::array<Sums, kFlowCount>> sums_;  // by times
   std::vector<double> tails_ms_;  // by cut: no choice takes less for the nodes behind it
   mutable std::vector<Holdable> ranked_;
 };

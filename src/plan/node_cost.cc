@@ -1,0 +1,247 @@
+#include "plan/node_cost.h"
+
+#include <algorithm>
+#include <cmath>
+#include <variant>
+
+#include "base/checked.h"
+#include "kernels/kernel.h"
+#include "kernels/packing.h"
+#include "plan/pixel_work.h"
+
+namespace coracle::plan {
+namespace {
+
+using graph::ActivationKind;
+using graph::Graph;
+using graph::Node;
+using graph::OpKind;
+using graph::RowShape;
+
+constexpr double kMsPerNs = 1e-6;
+/// A register tile's chain of multiply-adds takes at least so long as this many of 16 lanes.
+constexpr double kChainLength = 8;
+/// Up to so many pixels an action waits for far weights in full; with more, they are asked for
+/// while others are multiplied.
+constexpr double kWaitingPixels = 14;
+
+/// Pixels of a full register tile (kernels/simd/panels_tile-inl.h).
+double TilePixels(uint32_t width) {
+  if (width == 64) return 6;
+  return width == 48 ? 8 : 12;
+}
+
+/// Activations that the panel kernels do not end in registers.
+bool Staged(ActivationKind kind) {
+  switch (kind) {
+    case ActivationKind::kNone:
+    case ActivationKind::kRelu:
+    case ActivationKind::kLeakyRelu:
+    case ActivationKind::kClip:
+    case ActivationKind::kHardSwish:
+      return false;
+    default:
+      return true;
+  }
+}
+
+/// Pointers that the table of tiles holds for a pixel: kernel rows, where their taps are
+/// neighbours in memory, or taps.
+double TablePointers(const Node& node) {
+  if (const auto* conv = std::get_if<graph::Conv>(&node.attrs)) {
+    const graph::Window& w = conv->window;
+    const bool rows = conv->groups == 1 && w.dilation_w == 1;
+    return rows ? w.kernel_h : double{1} * w.kernel_h * w.kernel_w;
+  }
+  if (const auto* conv = std::get_if<graph::ConvTranspose>(&node.attrs)) {
+    const graph::Window& w = conv->window;
+    return std::ceil(double{1} * w.kernel_h * w.kernel_w / (w.stride_h * w.stride_w));
+  }
+  return 1;
+}
+
+}  // namespace
+
+double FarShare(uint64_t bytes) {
+  const double cached = static_cast<double>(kCachedBytes);
+  return std::clamp((static_cast<double>(bytes) - cached) / cached, 0.0, 1.0);
+}
+
+uint32_t OutputRows(const Graph& graph, const Node& node) {
+  const RowShape rows = graph::RowsOf(graph.shape(node.output));
+  return kernels::PerImage(graph, node) ? rows.rows : static_cast<uint32_t>(rows.AllRows());
+}
+
+NodeCost::NodeCost(const Graph& graph, const Node& node, const MachineRates& rates) {
+  weight_bytes_ = node.weights.TotalBytes();
+  const auto bytes = static_cast<double>(weight_bytes_);
+  weight_far_ns_ = bytes / rates.weight_gbps;
+  open_ns_ = bytes / rates.aead_gbps + weight_far_ns_ +
+             rates.open_ns * static_cast<double>(node.weights.chunks.size());
+  if (graph::IsDepthwise(graph, node)) {
+    CountDepthwise(graph, node, rates);
+  } else if (node.kind() == OpKind::kConv || node.kind() == OpKind::kConvTranspose ||
+             node.kind() == OpKind::kDense) {
+    CountPanels(graph, node, rates);
+  } else if (node.kind() == OpKind::kMatMul) {
+    CountMatMul(graph, node, rates);
+  } else {
+    CountPixels(graph, node, rates);
+  }
+  CountBytes(graph, node, rates);
+}
+
+void NodeCost::CountPanels(const Graph& graph, const Node& node, const MachineRates& rates) {
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  const kernels::PanelGeometry first = kernels::PanelAt(graph, node, 0);
+  const uint32_t panels = kernels::PanelCount(graph, node);
+  uint32_t groups = 1;
+  uint32_t phases_x = 1;
+  if (const auto* conv = std::get_if<graph::Conv>(&node.attrs)) groups = conv->groups;
+  if (const auto* conv = std::get_if<graph::ConvTranspose>(&node.attrs)) {
+    groups = conv->groups;
+    phases_x = conv->window.stride_w;
+    row_step_ = conv->window.stride_h;
+  }
+  const uint32_t parts = groups * phases_x * row_step_;
+  const uint32_t channels = out.channels / groups;
+  const double images = kernels::PerImage(graph, node) ? out.images : 1;
+  row_pixels_ = images * std::ceil(static_cast<double>(out.pixels) / phases_x);
+  tile_ns_ = rates.tile_ns;
+  double depth = first.k_count;
+  if (parts > groups) {  // phases have unequal shares of the taps
+    const auto& w = std::get<graph::ConvTranspose>(node.attrs).window;
+    depth = static_cast<double>(graph.shape(node.inputs[0]).Back(0)) / groups * w.kernel_h *
+            w.kernel_w / (double{1} * phases_x * row_step_);
+  }
+  const auto add = [&](Panels& out_panels, uint32_t count, uint32_t width) {
+    const double lane_ns = 2 / rates.fma_gflops;  // one multiply-add
+    out_panels = {.count = double{1} * count * groups * phases_x,
+                  .row_ns = width * lane_ns,
+                  .depth = depth,
+                  .row_ns_min = kChainLength * kLanes * lane_ns,
+                  .tile_pixels = TilePixels(width)};
+  };
+  const uint32_t rest = channels % kernels::kPanelChannels;
+  add(panels_[0], channels / kernels::kPanelChannels, kernels::kPanelChannels);
+  if (rest > 0) {
+    add(panels_[1], 1, static_cast<uint32_t>(RoundUp(rest, kernels::kPanelGranule)));
+  }
+  // Tables are made once for all panels of a chunk that share a part.
+  const auto chunks = static_cast<double>(node.weights.chunks.size());
+  const double runs = parts == 1 ? chunks : std::max<double>(chunks, panels);
+  const double pointers = TablePointers(node);
+  call_ns_ = runs * (rates.call_ns + 18 * rates.window_ns * pointers);
+  row_ns_ = runs / row_step_ * row_pixels_ * (1 + pointers) * rates.window_ns;
+  if (Staged(node.activation.kind)) {
+    const double vectors = Vectors(channels);
+    const double columns = std::ceil(double{1} * channels / kernels::kPanelChannels);
+    row_ns_ +=
+        images * out.pixels * groups *
+        (columns * 3 * rates.pixel_ns + vectors * ActivationNs(node.activation.kind, rates) * 0.5);
+  }
+  single_row_ns_ = row_ns_;
+}
+
+void NodeCost::CountDepthwise(const Graph& graph, const Node& node, const MachineRates& rates) {
+  // Two rows at once share inputs; strides share fewer.
+  constexpr double kSingleRow = 1.9;
+  constexpr double kStride = 2.7;
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  const graph::Window& w = std::get<graph::Conv>(node.attrs).window;
+  const double vectors = Vectors(out.channels);
+  const double pixels = double{1} * out.images * out.pixels;
+  const double taps = double{1} * w.kernel_h * w.kernel_w;
+  const bool pairs = w.stride_h == 1 && w.stride_w == 1 && w.kernel_h == w.kernel_w &&
+                     (w.kernel_w == 3 || w.kernel_w == 5) && w.dilation_w == 1;
+  const double once = pixels * (w.kernel_h * 2.7 * rates.window_ns + vectors * rates.vector_ns);
+  const double tap_ns = pixels * vectors * taps * rates.depthwise_ns;
+  row_ns_ = once + tap_ns * (pairs ? 1 : w.stride_w > 1 ? kStride : kSingleRow);
+  single_row_ns_ = once + tap_ns * (w.stride_w > 1 ? kStride : kSingleRow);
+  if (Staged(node.activation.kind)) {
+    row_ns_ += pixels * vectors * ActivationNs(node.activation.kind, rates);
+  }
+  call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size());
+}
+
+void NodeCost::CountMatMul(const Graph& graph, const Node& node, const MachineRates& rates) {
+  constexpr double kShare = 0.7;  // of the panel kernel's rate
+  constexpr double kTileRows = 6;
+  const Shape& b = graph.shape(node.inputs[1]);
+  const double rows = OutputRows(graph, node);
+  const auto flops = 2 * static_cast<double>(kernels::MultiplyAdds(graph, node));
+  const auto packed = static_cast<double>(b.Elements());
+  const bool transposed =
+      std::get<graph::MatMul>(node.attrs).transpose_b == graph::TransposeB::kYes;
+  const auto out = static_cast<double>(graph.shape(node.output).Elements());
+  row_ns_ = (flops / (rates.fma_gflops * kShare) +
+             out / (kernels::kPanelChannels * kTileRows) * rates.tile_ns) /
+            rows;
+  single_row_ns_ = row_ns_;
+  call_ns_ = rates.call_ns + packed / kLanes * rates.vector_ns * (transposed ? 6 : 0.8);
+}
+
+void NodeCost::CountPixels(const Graph& graph, const Node& node, const MachineRates& rates) {
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  const double images = kernels::PerImage(graph, node) ? out.images : 1;
+  const PixelWork work = WorkOf(graph, node);
+  const double pixel_ns = work.pixels * rates.pixel_ns + work.vectors * rates.vector_ns +
+                          work.exponentials * rates.exponential_ns +
+                          out.channels / kLanes * ActivationNs(node.activation.kind, rates);
+  row_ns_ = images * out.pixels * pixel_ns;
+  single_row_ns_ = row_ns_;
+  call_ns_ = 6 * rates.pixel_ns;
+}
+
+void NodeCost::CountBytes(const Graph& graph, const Node& node, const MachineRates& rates) {
+  uint64_t elements = graph.shape(node.output).Elements();
+  for (const graph::TensorIndex input : node.inputs) elements += graph.shape(input).Elements();
+  row_bytes_ = static_cast<double>(elements * sizeof(float)) / OutputRows(graph, node);
+  double share = 1;
+  if (graph::IsDepthwise(graph, node)) {
+    share = 0.75;
+  } else if (row_pixels_ > 0) {
+    repeat_bytes_ = static_cast<double>(graph.shape(node.inputs[0]).Elements() * sizeof(float)) /
+                    OutputRows(graph, node);
+    repeats_ = static_cast<double>(node.weights.chunks.size()) - 1;
+  } else if (node.kind() != OpKind::kMatMul) {
+    share = WorkOf(graph, node).far;
+  }
+  far_byte_ns_ = share / rates.activation_gbps;
+}
+
+double NodeCost::TilesNs(uint32_t rows) const {
+  const double positions = std::ceil(static_cast<double>(rows) / row_step_);
+  const double pixels = positions * row_pixels_;
+  const double phases = std::min(rows, row_step_);
+  double ns = 0;
+  for (const Panels& p : panels_) {
+    if (p.count == 0) continue;
+    const double tiles = std::ceil(pixels / p.tile_pixels);
+    const double row_ns = std::max(pixels / tiles * p.row_ns, p.row_ns_min);
+    ns += phases * p.count * tiles * (p.depth * row_ns + tile_ns_);
+  }
+  return ns;
+}
+
+double NodeCost::Compute(uint32_t rows) const {
+  if (rows == 0) return 0;
+  double ns = call_ns_ + rows * (rows == 1 ? single_row_ns_ : row_ns_);
+  if (row_pixels_ > 0) ns += TilesNs(rows);
+  const double bytes = rows * row_bytes_;
+  const double repeated = rows * repeat_bytes_;
+  ns += far_byte_ns_ * (bytes * FarShare(static_cast<uint64_t>(bytes)) +
+                        repeats_ * repeated * FarShare(static_cast<uint64_t>(repeated)));
+  return ns * kMsPerNs;
+}
+
+double NodeCost::FarWeights(uint32_t rows, double far_share) const {
+  const double waits = std::sqrt(kWaitingPixels / std::max(kWaitingPixels, rows * row_pixels_));
+  return weight_far_ns_ * far_share * waits * kMsPerNs;
+}
+
+double NodeCost::Stream(uint32_t rows) const {
+  return Open() + std::max(0.0, Compute(rows) - weight_far_ns_ * kMsPerNs);
+}
+
+}  // namespace coracle::plan
