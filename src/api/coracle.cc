@@ -9,7 +9,9 @@
 #include "crypto/owner_key.h"
 #include "host/posix/blob.h"
 #include "host/posix/clock.h"
+#include "host/posix/entropy.h"
 #include "host/posix/memory.h"
+#include "host/posix/outside_memory.h"
 #include "host/posix/read_file.h"
 #include "host/posix/threads.h"
 #include "kernels/kernel.h"
@@ -68,11 +70,27 @@ struct Predictor::State {
   host::PosixMemory memory;
   host::PosixThreads threads;
   host::PosixClock clock;
+  host::PosixEntropy entropy;
+  host::PosixOutsideMemory outside_memory;
+  std::unique_ptr<runtime::ProcessSeal> seal;  // null if the plan keeps nothing outside
   std::unique_ptr<runtime::Session> session;
   Usage usage;
 
+  /// Makes the session.
+  Status Start(plan::Plan plan);
   Status Feed(const std::map<std::string, std::span<const float>>& inputs);
 };
+
+Status Predictor::State::Start(plan::Plan plan) {
+  usage.planned_bytes = plan.pool_bytes;
+  if (runtime::KeepsRowsOutside(plan)) {
+    TRY_ASSIGN(seal, runtime::ProcessSeal::Create(entropy, memory, crypto::PreferredAeadBackend()));
+  }
+  TRY_ASSIGN(session,
+             runtime::Session::Create(*model->model, std::move(plan), kernels::SimdKernels(),
+                                      {&memory, &threads, &clock, seal.get(), &outside_memory}));
+  return {};
+}
 
 Status Predictor::State::Feed(const std::map<std::string, std::span<const float>>& inputs) {
   const std::vector<graph::Port>& ports = model->graph().inputs;
@@ -125,12 +143,8 @@ Expected<Predictor> Model::Plan(const PlanOptions& options) const {
   if (!plan.ok()) return AsFailure(plan.error());
   auto predictor = std::make_unique<Predictor::State>();
   predictor->model = state_;
-  predictor->usage.planned_bytes = plan->pool_bytes;
-  Result<std::unique_ptr<runtime::Session>> session =
-      runtime::Session::Create(*state_->model, std::move(plan).value(), kernels::SimdKernels(),
-                               {&predictor->memory, &predictor->threads, &predictor->clock});
-  if (!session.ok()) return AsFailure(session.error());
-  predictor->session = std::move(session).value();
+  const Status started = predictor->Start(std::move(plan).value());
+  if (!started.ok()) return AsFailure(started.error());
   return Predictor(std::move(predictor));
 }
 
@@ -152,7 +166,8 @@ Expected<std::map<std::string, std::vector<float>>> Predictor::Predict(
   for (uint32_t i = 0; i < ports.size(); ++i) {
     std::vector<float>& values = outputs[ports[i].name];
     values.resize(ports[i].shape.Elements());
-    state_->session->ReadOutput(i, 0, values);
+    const Status read = state_->session->ReadOutput(i, 0, values);
+    if (!read.ok()) return AsFailure(read.error());
   }
   return outputs;
 }

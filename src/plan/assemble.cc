@@ -41,9 +41,8 @@ class Assembler {
     AddStaging();
     for (StepNumber step = 0; step < choice_.segments.size(); ++step) AddStep(step);
     FindLoads();
-    const uint64_t bound = *std::max_element(loads_.begin(), loads_.end());
-    packing_ = Pack(buffers_, overlays_, loads_, bound);
-    plan_.live_load_bound_bytes = std::min(bound, packing_.pool_bytes);
+    packing_ = Pack(buffers_, overlays_, PackLimits{0, kQuickSearchWork});
+    plan_.live_load_bound_bytes = std::min(packing_.bound_bytes, packing_.pool_bytes);
     plan_.pool_bytes = packing_.pool_bytes;
     for (size_t i = 0; i < graph_.tensors.size(); ++i) PlaceTensor(static_cast<TensorIndex>(i));
     plan_.input_staging = RangeOf(input_staging_, input_staging_bytes_);

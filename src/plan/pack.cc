@@ -1,205 +1,40 @@
 #include "plan/pack.h"
 
 #include <algorithm>
-#include <limits>
-#include <numeric>
 
-#include "base/check.h"
+#include "base/checked.h"
+#include "plan/pack_greedy.h"
+#include "plan/pack_search.h"
+#include "plan/pack_sections.h"
 
 namespace coracle::plan {
 namespace {
 
-constexpr uint32_t kNone = UINT32_MAX;
-/// Past this only few orders are tried.
-constexpr size_t kManyBuffers = 6000;
-/// The local search places about this many buffers, within these rounds.
-constexpr size_t kRefinedPlacements = 30'000;
-constexpr size_t kRoundsMin = 8;
-constexpr size_t kRoundsMax = 200;
-
-enum class Fit : uint8_t {
-  kFirst,  ///< the lowest gap
-  kBest,   ///< the tightest gap
-};
-
-/// Offsets strictly between the two are taken.
-struct Forbidden {
-  int64_t below = 0;
-  int64_t above = 0;
-};
-
-class Packer {
- public:
-  Packer(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
-         std::span<const uint64_t> loads)
-      : buffers_(buffers),
-        overlays_(overlays),
-        loads_(loads),
-        live_(loads.size()),
-        starting_(loads.size()),
-        as_predecessor_(buffers.size(), kNone),
-        as_successor_(buffers.size(), kNone) {
-    for (uint32_t i = 0; i < overlays.size(); ++i) {
-      CORACLE_CHECK(as_predecessor_[overlays[i].predecessor] == kNone);
-      CORACLE_CHECK(as_successor_[overlays[i].successor] == kNone);
-      as_predecessor_[overlays[i].predecessor] = i;
-      as_successor_[overlays[i].successor] = i;
-    }
-    // A buffer's rank among loads: the highest load of any step that it lives through.
-    load_rank_.reserve(buffers.size());
-    for (const Buffer& buffer : buffers) {
-      uint64_t highest = 0;
-      for (StepNumber step = buffer.first; step <= buffer.last; ++step) {
-        highest = std::max(highest, loads[step]);
+/// Asks for the smallest pool first, then for one halfway between the largest without a packing and
+/// the smallest with one. Each question gets half of the work that is left, so that a pool that is
+/// hard to decide leaves some for easier ones.
+void Tighten(std::span<const Buffer> buffers, OffsetSearch& search, const PackLimits& limits,
+             Packing& packing) {
+  const uint64_t unit = search.unit_bytes();
+  uint64_t low = CeilDiv(std::max(packing.bound_bytes, limits.enough_bytes), unit);
+  uint64_t asked = low;
+  while (asked * unit < packing.pool_bytes && search.work() < limits.search_work) {
+    const uint64_t work = CeilDiv(limits.search_work - search.work(), 2);
+    const Verdict verdict = search.Fit(asked * unit, work);
+    if (verdict == Verdict::kFits) {
+      packing.offsets = search.Offsets();
+      packing.pool_bytes = 0;
+      for (size_t i = 0; i < buffers.size(); ++i) {
+        packing.pool_bytes = std::max(packing.pool_bytes, packing.offsets[i] + buffers[i].bytes);
       }
-      load_rank_.push_back(highest);
+    } else {
+      low = asked + 1;
+      if (verdict == Verdict::kNeverFits) packing.bound_bytes = low * unit;
+      if (verdict == Verdict::kUnknown && !search.searchable()) return;
     }
+    asked = low + (CeilDiv(packing.pool_bytes, unit) - low) / 2;
   }
-
-  Packing Run(uint64_t bound_bytes) {
-    best_.pool_bytes = std::numeric_limits<uint64_t>::max();
-    const bool many = buffers_.size() > kManyBuffers;
-    const auto size = [this](uint32_t i) { return buffers_[i].bytes; };
-    const auto span = [this](uint32_t i) {
-      return uint64_t{buffers_[i].last} - buffers_[i].first + 1;
-    };
-    const auto load = [this](uint32_t i) { return load_rank_[i]; };
-    Try(OrderBy(load, size), Fit::kFirst);
-    if (best_.pool_bytes > bound_bytes) Try(OrderBy(size, span), Fit::kFirst);
-    if (best_.pool_bytes > bound_bytes && !many) {
-      Try(OrderBy([&](uint32_t i) { return size(i) * span(i); }, size), Fit::kFirst);
-      Try(OrderBy(span, size), Fit::kFirst);
-      Try(OrderBy([&](uint32_t i) { return UINT32_MAX - buffers_[i].first; }, size), Fit::kFirst);
-      Try(OrderBy(load, size), Fit::kBest);
-      Try(OrderBy(size, span), Fit::kBest);
-      Refine(bound_bytes);
-    }
-    return std::move(best_);
-  }
-
- private:
-  template <typename Key, typename Second>
-  std::vector<uint32_t> OrderBy(Key key, Second second) const {
-    std::vector<uint32_t> order(buffers_.size());
-    std::iota(order.begin(), order.end(), 0U);
-    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-      if (key(a) != key(b)) return key(a) > key(b);
-      if (second(a) != second(b)) return second(a) > second(b);
-      return a < b;
-    });
-    return order;
-  }
-
-  /// Local search from the best order: a buffer that ends at the peak, or any other, is placed
-  /// earlier; what is no worse is kept.
-  void Refine(uint64_t bound_bytes) {
-    std::vector<uint32_t> order = best_order_;
-    std::vector<uint64_t> offsets = best_.offsets;
-    uint64_t peak = best_.pool_bytes;
-    const size_t rounds = std::clamp(kRefinedPlacements / order.size(), kRoundsMin, kRoundsMax);
-    for (size_t round = 0; round < rounds && best_.pool_bytes > bound_bytes; ++round) {
-      std::vector<uint32_t> next = order;
-      size_t from = Random() % next.size();
-      while (round % 2 == 0 && offsets[next[from]] + buffers_[next[from]].bytes != peak) {
-        from = (from + 1) % next.size();
-      }
-      const size_t to = round % 4 == 0 ? 0 : Random() % (from + 1);
-      std::rotate(next.begin() + static_cast<ptrdiff_t>(to),
-                  next.begin() + static_cast<ptrdiff_t>(from),
-                  next.begin() + static_cast<ptrdiff_t>(from) + 1);
-      Try(next, Fit::kFirst);
-      if (peak_ > peak) continue;
-      order = std::move(next);
-      offsets = offsets_;
-      peak = peak_;
-    }
-  }
-
-  /// xorshift64: the same numbers in every run.
-  uint64_t Random() {
-    random_ ^= random_ << 13U;
-    random_ ^= random_ >> 7U;
-    random_ ^= random_ << 17U;
-    return random_;
-  }
-
-  void Try(std::vector<uint32_t> order, Fit fit) {
-    for (auto& list : live_) list.clear();
-    for (auto& list : starting_) list.clear();
-    offsets_.assign(buffers_.size(), 0);
-    peak_ = 0;
-    for (uint32_t i : order) {
-      const Buffer& buffer = buffers_[i];
-      offsets_[i] = Place(i, fit);
-      peak_ = std::max(peak_, offsets_[i] + buffer.bytes);
-      for (StepNumber step = buffer.first; step <= buffer.last; ++step) live_[step].push_back(i);
-      starting_[buffer.first].push_back(i);
-    }
-    if (peak_ < best_.pool_bytes) {
-      best_ = {offsets_, peak_};
-      best_order_ = std::move(order);
-    }
-  }
-
-  Forbidden ForbiddenBy(uint32_t placed, uint32_t buffer) const {
-    const auto at = static_cast<int64_t>(offsets_[placed]);
-    const auto placed_bytes = static_cast<int64_t>(buffers_[placed].bytes);
-    const auto bytes = static_cast<int64_t>(buffers_[buffer].bytes);
-    Forbidden range{at - bytes, at + placed_bytes};
-    const uint32_t as_successor = as_successor_[buffer];
-    if (as_successor != kNone && overlays_[as_successor].predecessor == placed) {
-      const Overlay& overlay = overlays_[as_successor];
-      range.below = std::max(range.below, at - overlay.below);
-      range.above = std::min(range.above, at + overlay.above);
-    }
-    const uint32_t as_predecessor = as_predecessor_[buffer];
-    if (as_predecessor != kNone && overlays_[as_predecessor].successor == placed) {
-      const Overlay& overlay = overlays_[as_predecessor];
-      range.below = std::max(range.below, at - overlay.above);
-      range.above = std::min(range.above, at + overlay.below);
-    }
-    return range;
-  }
-
-  uint64_t Place(uint32_t i, Fit fit) {
-    const Buffer& buffer = buffers_[i];
-    forbidden_.clear();
-    for (uint32_t placed : live_[buffer.first]) forbidden_.push_back(ForbiddenBy(placed, i));
-    for (StepNumber step = buffer.first + 1; step <= buffer.last; ++step) {
-      for (uint32_t placed : starting_[step]) forbidden_.push_back(ForbiddenBy(placed, i));
-    }
-    std::sort(forbidden_.begin(), forbidden_.end(),
-              [](const Forbidden& a, const Forbidden& b) { return a.below < b.below; });
-    int64_t offset = 0;
-    int64_t tightest = -1;
-    int64_t slack = std::numeric_limits<int64_t>::max();
-    for (const Forbidden& range : forbidden_) {
-      if (range.above <= range.below) continue;
-      if (offset <= range.below && range.below - offset < slack) {
-        if (fit == Fit::kFirst) return static_cast<uint64_t>(offset);
-        tightest = offset;
-        slack = range.below - offset;
-      }
-      offset = std::max(offset, range.above);
-    }
-    return static_cast<uint64_t>(tightest >= 0 ? tightest : offset);
-  }
-
-  const std::span<const Buffer> buffers_;
-  const std::span<const Overlay> overlays_;
-  const std::span<const uint64_t> loads_;
-  std::vector<std::vector<uint32_t>> live_;      // by step: placed buffers
-  std::vector<std::vector<uint32_t>> starting_;  // by step: placed buffers that begin there
-  std::vector<uint32_t> as_predecessor_;         // by buffer: its overlay, or kNone
-  std::vector<uint32_t> as_successor_;
-  std::vector<uint64_t> load_rank_;
-  std::vector<Forbidden> forbidden_;
-  std::vector<uint64_t> offsets_;
-  uint64_t peak_ = 0;
-  uint64_t random_ = 0x9E3779B97F4A7C15;
-  std::vector<uint32_t> best_order_;
-  Packing best_;
-};
+}
 
 }  // namespace
 
@@ -207,19 +42,34 @@ uint64_t OverlaySaving(const Overlay& overlay, uint64_t predecessor_bytes,
                        uint64_t successor_bytes) {
   const auto before = static_cast<int64_t>(predecessor_bytes);
   const auto after = static_cast<int64_t>(successor_bytes);
-  // The successor begins `below` before the predecessor, or `above` behind its begin.
-  const int64_t union_below =
-      std::max(overlay.below + before, after) - std::min<int64_t>(overlay.below, 0);
-  const int64_t union_above =
-      std::max(before, overlay.above + after) - std::min<int64_t>(overlay.above, 0);
-  const int64_t least = std::min({union_below, union_above, before + after});
+  // The successor begins `below` before the predecessor, or `above` behind its begin; where one of
+  // these is negative, both may begin together.
+  const int64_t below = std::max<int64_t>(overlay.below, 0);
+  const int64_t above = std::max<int64_t>(overlay.above, 0);
+  const int64_t least =
+      std::min({std::max(below + before, after), std::max(before, above + after), before + after});
   return static_cast<uint64_t>(before + after - least);
 }
 
 Packing Pack(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
-             std::span<const uint64_t> loads, uint64_t bound_bytes) {
+             const PackLimits& limits) {
   if (buffers.empty()) return {};
-  return Packer(buffers, overlays, loads).Run(bound_bytes);
+  const Sections sections = SectionsOf(buffers, overlays);
+  Packing packing = PackGreedily(buffers, overlays, sections,
+                                 std::max(limits.enough_bytes, sections.HighestLoad()));
+  if (limits.search_work == 0 || packing.pool_bytes <= limits.enough_bytes ||
+      packing.pool_bytes <= packing.bound_bytes) {
+    return packing;
+  }
+  OffsetSearch search(buffers, overlays, sections);
+  Tighten(buffers, search, limits, packing);
+  packing.nodes = search.nodes();
+  return packing;
+}
+
+Packing Pack(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
+             std::span<const uint64_t> /*loads*/, uint64_t bound_bytes) {
+  return Pack(buffers, overlays, PackLimits{bound_bytes, kQuickSearchWork});
 }
 
 }  // namespace coracle::plan

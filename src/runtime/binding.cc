@@ -11,6 +11,10 @@ constexpr uint64_t kFloatBytes = sizeof(float);
 
 ptrdiff_t Floats(uint64_t bytes) { return static_cast<ptrdiff_t>(bytes / kFloatBytes); }
 
+bool IsPort(const std::vector<graph::Port>& ports, graph::TensorIndex tensor) {
+  return std::ranges::any_of(ports, [&](const graph::Port& port) { return port.tensor == tensor; });
+}
+
 std::vector<ChunkGroup> GroupChunks(const graph::WeightLayout& weights) {
   std::vector<ChunkGroup> groups;
   for (uint32_t i = 0; i < weights.chunks.size(); ++i) {
@@ -25,49 +29,7 @@ std::vector<ChunkGroup> GroupChunks(const graph::WeightLayout& weights) {
   return groups;
 }
 
-/// End of the last byte of a tensor in the pool.
-uint64_t TensorEnd(const graph::Graph& graph, const plan::Plan& plan, graph::TensorIndex tensor) {
-  const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
-  const plan::Placement& place = plan.placements.at(Position(tensor));
-  return place.offset + (shape.AllRows() - 1) * place.row_stride_bytes +
-         (shape.pixels - 1) * place.pixel_stride_bytes + shape.channels * kFloatBytes;
-}
-
-uint64_t StepEnd(const graph::Graph& graph, const plan::Plan& plan, const plan::Step& step) {
-  const graph::Node& node = graph.node(step.node);
-  uint64_t end = TensorEnd(graph, plan, node.output);
-  for (const graph::TensorIndex input : node.inputs)
-    end = std::max(end, TensorEnd(graph, plan, input));
-  const auto include = [&end](const plan::PoolRange& range) {
-    if (range.bytes > 0) end = std::max(end, range.offset + range.bytes);
-  };
-  for (const plan::PoolRange& slot : step.slots) include(slot);
-  for (const plan::PoolRange& workspace : step.workspaces) include(workspace);
-  include(step.held);
-  return end;
-}
-
-void BindOperands(const graph::Graph& graph, const plan::Plan& plan, std::byte* pool,
-                  BoundStep& bound) {
-  const graph::Node& node = *bound.node;
-  const bool per_image = kernels::PerImage(graph, node);
-  const graph::RowShape out = graph::RowsOf(graph.shape(node.output));
-  const uint32_t images = per_image ? out.images : 1;
-  bound.output_rows = per_image ? out.rows : static_cast<uint32_t>(out.AllRows());
-  bound.operands.reserve(size_t{images} * node.inputs.size());
-  for (uint32_t image = 0; image < images; ++image) {
-    for (const graph::TensorIndex input : node.inputs) {
-      bound.operands.push_back(PlaceRows(graph, plan, input, pool, per_image, image));
-    }
-  }
-  for (uint32_t image = 0; image < images; ++image) {
-    const std::span<const kernels::Rows> all(bound.operands);
-    bound.images.push_back({all.subspan(size_t{image} * node.inputs.size(), node.inputs.size()),
-                            PlaceRows(graph, plan, node.output, pool, per_image, image)});
-  }
-}
-
-void BindKernel(const graph::Graph& graph, const kernels::KernelSet& kernels, BoundStep& bound) {
+void BindKernel(const graph::Graph& graph, const kernels::KernelSet& kernels, BoundPart& bound) {
   const graph::Node& node = *bound.node;
   switch (node.kind()) {
     case graph::OpKind::kConv:
@@ -83,42 +45,196 @@ void BindKernel(const graph::Graph& graph, const kernels::KernelSet& kernels, Bo
   CORACLE_CHECK(bound.panel_kernel != nullptr || bound.row_kernel != nullptr);
 }
 
+/// Binds the steps of one plan.
+class Binder {
+ public:
+  Binder(const graph::Graph& graph, const plan::Plan& plan, const kernels::KernelSet& kernels,
+         std::byte* pool)
+      : graph_(graph), plan_(plan), kernels_(kernels), pool_(pool) {}
+
+  BoundPlan Bind() const {
+    BoundPlan bound;
+    bound.steps.reserve(plan_.steps.size());
+    for (const plan::Step& step : plan_.steps) {
+      BoundStep& made = bound.steps.emplace_back();
+      made.step = &step;
+      if (step.actions.empty()) continue;
+      BindParts(step, made, bound.pinned);
+      for (const plan::Window& window : step.windows) made.windows.push_back(BindWindow(window));
+      BindActions(step, made);
+    }
+    LinkOpenings(bound.steps);
+    return bound;
+  }
+
+ private:
+  void BindParts(const plan::Step& step, BoundStep& bound, std::vector<HeldChunk>& pinned) const {
+    bound.parts.reserve(step.parts.size());
+    for (const plan::Part& part : step.parts) {
+      BoundPart& made = bound.parts.emplace_back();
+      made.node = &graph_.node(part.node);
+      made.weights = part.weights;
+      made.split = part.split;
+      made.groups = GroupChunks(made.node->weights);
+      BindOperands(step, made);
+      BindKernel(graph_, kernels_, made);
+      if (part.weights == plan::WeightsMode::kHeld) BindHeld(part, made, bound.held);
+      if (part.weights == plan::WeightsMode::kPinned) BindHeld(part, made, pinned);
+    }
+  }
+
+  void BindHeld(const plan::Part& part, BoundPart& bound, std::vector<HeldChunk>& list) const {
+    std::byte* plain = pool_ + part.held.offset;
+    bound.held = plain;
+    for (const graph::ChunkDescriptor& chunk : bound.node->weights.chunks) {
+      list.push_back({&chunk, plain});
+      plain += chunk.bytes;
+    }
+  }
+
+  void BindOperands(const plan::Step& step, BoundPart& bound) const {
+    const graph::Node& node = *bound.node;
+    const bool per_image = kernels::PerImage(graph_, node);
+    const uint32_t images = per_image ? graph::RowsOf(graph_.shape(node.output)).images : 1;
+    const size_t count = node.inputs.size();
+    bound.operands.reserve(images * count);
+    for (uint32_t image = 0; image < images; ++image) {
+      for (const graph::TensorIndex input : node.inputs) {
+        bound.operands.push_back(RowsIn(step, input, per_image, image));
+      }
+    }
+    for (uint32_t image = 0; image < images; ++image) {
+      const std::span<const kernels::Rows> all(bound.operands);
+      bound.images.push_back(
+          {all.subspan(image * count, count), RowsIn(step, node.output, per_image, image)});
+    }
+  }
+
+  /// The rows of a tensor where the step finds them. `image` picks one of RowsOf(shape).images;
+  /// whole tensors (kernels::PerImage false) are one image of all rows.
+  kernels::Rows RowsIn(const plan::Step& step, graph::TensorIndex tensor, bool per_image,
+                       uint32_t image) const {
+    const graph::RowShape shape = graph::RowsOf(graph_.shape(tensor));
+    kernels::Rows rows;
+    rows.rows = per_image ? shape.rows : static_cast<uint32_t>(shape.AllRows());
+    rows.pixels = shape.pixels;
+    rows.channels = shape.channels;
+    const plan::Placement* place = &plan_.tensors.at(Position(tensor)).place;
+    if (const plan::Window* window = WindowOn(step, tensor)) {
+      place = &window->place;
+      // A ring that never wraps is linear: kernels take shortcuts through dense images.
+      if (window->ring_rows < rows.rows) rows.ring_rows = window->ring_rows;
+    }
+    rows.row_stride = Floats(place->row_stride_bytes);
+    rows.pixel_stride = Floats(place->pixel_stride_bytes);
+    // An operand with fewer images than the result is broadcast over them.
+    const uint32_t own_image = shape.images == 1 ? 0 : image;
+    rows.base = reinterpret_cast<float*>(pool_ + place->offset) +
+                (per_image ? static_cast<ptrdiff_t>(own_image) * shape.rows * rows.row_stride : 0);
+    return rows;
+  }
+
+  const plan::Window* WindowOn(const plan::Step& step, graph::TensorIndex tensor) const {
+    if (plan_.tensors.at(Position(tensor)).home == plan::Home::kPool) return nullptr;
+    const auto found = std::ranges::find(step.windows, tensor, &plan::Window::tensor);
+    CORACLE_CHECK(found != step.windows.end());
+    return &*found;
+  }
+
+  BoundWindow BindWindow(const plan::Window& window) const {
+    BoundWindow bound;
+    if (plan_.tensors.at(Position(window.tensor)).home != plan::Home::kOutside) return bound;
+    bound.outside = BindOutside(graph_, plan_, window.tensor, pool_);
+    bound.base = pool_ + window.place.offset;
+    bound.ring_rows = window.ring_rows;
+    bound.spilled = !IsPort(graph_.inputs, window.tensor) && !IsPort(graph_.outputs, window.tensor);
+    return bound;
+  }
+
+  static void BindActions(const plan::Step& step, BoundStep& bound) {
+    bound.actions.reserve(step.actions.size());
+    for (const plan::Action& action : step.actions) {
+      BoundAction made{action.kind, action.index, action.begin, action.end, nullptr};
+      if (action.kind != plan::ActionKind::kCompute) {
+        const uint32_t block_rows = bound.windows.at(action.index).outside.block_rows;
+        made.begin = action.begin / block_rows;
+        made.end = static_cast<uint32_t>(plan::BlockCount(action.end, block_rows));
+      }
+      bound.actions.push_back(made);
+    }
+  }
+
+  /// Walks backward: each opening is asked for by the nearest action before it that can.
+  static void LinkOpenings(std::vector<BoundStep>& steps) {
+    const BoundPart* pending = nullptr;
+    for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+      for (auto action = step->actions.rbegin(); action != step->actions.rend(); ++action) {
+        if (action->kind != plan::ActionKind::kCompute) continue;
+        const BoundPart& part = step->parts[action->index];
+        if (part.panel_kernel == nullptr) continue;
+        action->following = pending;
+        pending = part.weights == plan::WeightsMode::kStreamed ? &part : nullptr;
+      }
+      for (const BoundPart& part : step->parts) {
+        if (part.weights != plan::WeightsMode::kHeld) continue;
+        pending = &part;
+        break;
+      }
+    }
+  }
+
+  const graph::Graph& graph_;
+  const plan::Plan& plan_;
+  const kernels::KernelSet& kernels_;
+  std::byte* const pool_;
+};
+
+/// The highest end of the ranges that it was shown.
+struct HighWater {
+  uint64_t end = 0;
+
+  void Include(const plan::PoolRange& range) {
+    if (range.bytes > 0) end = std::max(end, range.offset + range.bytes);
+  }
+  void Include(const plan::Placement& place, const graph::RowShape& shape, uint64_t rows) {
+    end = std::max(end, place.offset + (rows - 1) * place.row_stride_bytes +
+                            (shape.pixels - 1) * place.pixel_stride_bytes +
+                            shape.channels * kFloatBytes);
+  }
+};
+
 }  // namespace
 
-kernels::Rows PlaceRows(const graph::Graph& graph, const plan::Plan& plan,
-                        graph::TensorIndex tensor, std::byte* pool, bool per_image,
-                        uint32_t image) {
-  const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
-  const plan::Placement& place = plan.placements.at(Position(tensor));
-  kernels::Rows rows;
-  rows.row_stride = Floats(place.row_stride_bytes);
-  rows.pixel_stride = Floats(place.pixel_stride_bytes);
-  rows.rows = per_image ? shape.rows : static_cast<uint32_t>(shape.AllRows());
-  rows.pixels = shape.pixels;
-  rows.channels = shape.channels;
-  // An operand with fewer images than the result is broadcast over them.
-  const uint32_t own_image = shape.images == 1 ? 0 : image;
-  rows.base = reinterpret_cast<float*>(pool + place.offset) +
-              (per_image ? static_cast<ptrdiff_t>(own_image) * shape.rows * rows.row_stride : 0);
-  return rows;
+std::span<std::byte> BoundWindow::Block(uint32_t block) const {
+  const uint64_t slot = uint64_t{block} * outside.block_rows % ring_rows;
+  return {base + slot * outside.row_bytes, outside.BlockBytes(block)};
 }
 
-std::vector<BoundStep> BindSteps(const graph::Graph& graph, const plan::Plan& plan,
-                                 const kernels::KernelSet& kernels, std::span<std::byte> pool) {
+BoundPlan BindPlan(const graph::Graph& graph, const plan::Plan& plan,
+                   const kernels::KernelSet& kernels, std::span<std::byte> pool) {
   CORACLE_CHECK(pool.size() >= plan.pool_bytes);
-  std::vector<BoundStep> bound_steps;
-  bound_steps.reserve(plan.steps.size());
-  for (const plan::Step& step : plan.steps) {
-    BoundStep& bound = bound_steps.emplace_back();
-    bound.step = &step;
-    bound.node = &graph.node(step.node);
-    bound.end_bytes = StepEnd(graph, plan, step);
-    if (step.elided) continue;
-    bound.groups = GroupChunks(bound.node->weights);
-    BindOperands(graph, plan, pool.data(), bound);
-    BindKernel(graph, kernels, bound);
+  return Binder(graph, plan, kernels, pool.data()).Bind();
+}
+
+uint64_t HighestByte(const graph::Graph& graph, const plan::Plan& plan) {
+  HighWater water;
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    const plan::TensorPlan& tensor = plan.tensors[i];
+    const graph::RowShape shape = graph::RowsOf(graph.tensors[i].shape);
+    if (tensor.home == plan::Home::kPool) water.Include(tensor.place, shape, shape.AllRows());
+    if (tensor.home == plan::Home::kOutside) water.Include(tensor.counters);
   }
-  return bound_steps;
+  water.Include(plan.input_staging);
+  water.Include(plan.output_staging);
+  for (const plan::Step& step : plan.steps) {
+    for (const plan::Window& window : step.windows) {
+      water.Include(window.place, graph::RowsOf(graph.shape(window.tensor)), window.ring_rows);
+    }
+    for (const plan::PoolRange& slot : step.slots) water.Include(slot);
+    for (const plan::PoolRange& workspace : step.workspaces) water.Include(workspace);
+    for (const plan::Part& part : step.parts) water.Include(part.held);
+  }
+  return water.end;
 }
 
 }  // namespace coracle::runtime

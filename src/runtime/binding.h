@@ -1,5 +1,5 @@
-// Binding: a plan's steps turned into kernel arguments over one pool, so that running them only
-// calls kernels.
+// Binding: a plan turned into kernel arguments and addresses in one pool, so that running it only
+// calls kernels and opens and seals what it is told to.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "graph/graph.h"
 #include "kernels/kernel.h"
 #include "plan/plan.h"
+#include "runtime/outside_rows.h"
 
 namespace coracle::runtime {
 
@@ -19,27 +20,66 @@ struct ChunkGroup {
   uint32_t end = 0;
 };
 
-/// One step, ready to run. Spans in `images` view `operands` of the same object.
-struct BoundStep {
-  const plan::Step* step = nullptr;
+/// A chunk that is opened to be kept for a while (kHeld, kPinned), and where.
+struct HeldChunk {
+  const graph::ChunkDescriptor* chunk = nullptr;
+  std::byte* plain = nullptr;
+};
+
+/// One node's share in a step, ready to run. Spans in `images` view `operands` of the same object.
+struct BoundPart {
   const graph::Node* node = nullptr;
+  plan::WeightsMode weights = plan::WeightsMode::kNone;
+  plan::Split split = plan::Split::kNone;
   std::vector<kernels::Rows> operands;  ///< images x inputs
   std::vector<kernels::Image> images;
   std::vector<ChunkGroup> groups;
-  kernels::PanelKernel panel_kernel = nullptr;  ///< one of the two kernels is set unless elided
+  kernels::PanelKernel panel_kernel = nullptr;  ///< one of the two kernels is set
   kernels::RowKernel row_kernel = nullptr;
-  uint32_t output_rows = 0;  ///< the extent that RowRange divides
-  uint64_t end_bytes = 0;    ///< end of the highest pool byte that the step uses
+  const std::byte* held = nullptr;  ///< kHeld, kPinned
 };
 
-/// The rows of a tensor where the plan has placed it. `image` picks one of RowsOf(shape).images;
-/// whole tensors (kernels::PerImage false) are one image of all rows.
-kernels::Rows PlaceRows(const graph::Graph& graph, const plan::Plan& plan,
-                        graph::TensorIndex tensor, std::byte* pool, bool per_image, uint32_t image);
+/// A window of a tensor outside: where its blocks are opened to and sealed from.
+struct BoundWindow {
+  OutsideRows outside;
+  std::byte* base = nullptr;
+  uint32_t ring_rows = 0;
+  bool spilled = false;  ///< neither graph input nor graph output
+
+  /// The block's rows, which a ring never wraps.
+  std::span<std::byte> Block(uint32_t block) const;
+};
+
+struct BoundAction {
+  plan::ActionKind kind = plan::ActionKind::kCompute;
+  uint32_t index = 0;  ///< of the step's part (kCompute) or window
+  uint32_t begin = 0;  ///< rows (kCompute) or blocks
+  uint32_t end = 0;
+  /// kCompute with panels: whose first chunk is the next to be opened after this action, if nothing
+  /// nearer to it can ask for it ahead of time.
+  const BoundPart* following = nullptr;
+};
+
+/// One step, ready to run.
+struct BoundStep {
+  const plan::Step* step = nullptr;
+  std::vector<BoundPart> parts;      ///< empty if elided
+  std::vector<BoundWindow> windows;  ///< as the step's; of Home::kStep: empty
+  std::vector<HeldChunk> held;       ///< opened before the first action
+  std::vector<BoundAction> actions;
+};
+
+struct BoundPlan {
+  std::vector<BoundStep> steps;
+  std::vector<HeldChunk> pinned;  ///< opened before the first prediction
+};
 
 /// Requires: plan::Validate(graph, plan) succeeded, and pool has plan.pool_bytes. All must outlive
-/// the result.
-std::vector<BoundStep> BindSteps(const graph::Graph& graph, const plan::Plan& plan,
-                                 const kernels::KernelSet& kernels, std::span<std::byte> pool);
+/// the result, which may be moved and not copied.
+BoundPlan BindPlan(const graph::Graph& graph, const plan::Plan& plan,
+                   const kernels::KernelSet& kernels, std::span<std::byte> pool);
+
+/// End of the highest pool byte that the steps, the ports and pinned weights use.
+uint64_t HighestByte(const graph::Graph& graph, const plan::Plan& plan);
 
 }  // namespace coracle::runtime

@@ -31,9 +31,20 @@ std::array<ptrdiff_t, kMaxRank> PhysicalStrides(const Shape& shape,
 
 }  // namespace
 
+PortRows RowsOfPort(const graph::Port& port) {
+  PortRows rows;
+  const uint32_t rank = port.shape.rank();
+  if (rank < 2) return {1, 1, port.shape.Elements()};
+  const uint32_t row_axis = port.perm[rank == 2 ? 0 : 1];
+  for (uint32_t axis = 0; axis < row_axis; ++axis) rows.outer *= port.shape[axis];
+  rows.rows = port.shape[row_axis];
+  for (uint32_t axis = row_axis + 1; axis < rank; ++axis) rows.inner *= port.shape[axis];
+  return rows;
+}
+
 PortMap::PortMap(const graph::Graph& graph, const graph::Port& port,
-                 const plan::Placement& placement, std::byte* pool)
-    : shape_(port.shape), base_(reinterpret_cast<float*>(pool + placement.offset)) {
+                 const plan::Placement& placement)
+    : shape_(port.shape) {
   const std::array<ptrdiff_t, kMaxRank> physical =
       PhysicalStrides(graph.shape(port.tensor), placement);
   for (uint32_t axis = 0; axis < port.perm.size(); ++axis)
@@ -58,18 +69,20 @@ void PortMap::Walk(uint64_t first, uint64_t count, Move move) const {
     }
     const uint64_t run = std::min(inner - column, count - done);
     for (uint64_t i = 0; i < run; ++i) {
-      move(done + i, base_[offset + static_cast<ptrdiff_t>(i) * inner_stride]);
+      move(done + i, offset + static_cast<ptrdiff_t>(i) * inner_stride);
     }
     done += run;
   }
 }
 
-void PortMap::Write(uint64_t first, std::span<const float> values) const {
-  Walk(first, values.size(), [values](uint64_t i, float& element) { element = values[i]; });
+void PortMap::Write(uint64_t first, std::span<const float> values, float* base,
+                    ptrdiff_t origin) const {
+  Walk(first, values.size(), [=](uint64_t i, ptrdiff_t at) { base[at - origin] = values[i]; });
 }
 
-void PortMap::Read(uint64_t first, std::span<float> values) const {
-  Walk(first, values.size(), [values](uint64_t i, const float& element) { values[i] = element; });
+void PortMap::Read(uint64_t first, std::span<float> values, const float* base,
+                   ptrdiff_t origin) const {
+  Walk(first, values.size(), [=](uint64_t i, ptrdiff_t at) { values[i] = base[at - origin]; });
 }
 
 }  // namespace coracle::runtime

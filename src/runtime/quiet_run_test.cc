@@ -14,8 +14,11 @@
 #include <cstddef>
 
 #include "crypto/test_malloc_count.h"
+#include "host/posix/entropy.h"
 #include "host/posix/memory.h"
+#include "host/posix/outside_memory.h"
 #include "host/posix/threads.h"
+#include "plan/test_cascades.h"
 #include "runtime/sealed_graph_for_test.h"
 #include "runtime/session.h"
 
@@ -41,26 +44,55 @@ bool AllowOnly(bool futex) {
   return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
+struct Case {
+  uint32_t threads = 1;
+  bool cascade = false;  ///< rows through rings, tensors outside
+};
+
 struct Ready {
   SealedGraph sealed = SealInMemory(MakeTestGraph(kSize, 1), host::BlobAccess::kView);
   host::PosixMemory memory;
   host::PosixThreads threads;
+  host::PosixEntropy entropy;
+  host::PosixOutsideMemory outside_memory;
+  std::unique_ptr<ProcessSeal> seal;
   std::unique_ptr<Session> session;
 
-  explicit Ready(uint32_t count) {
-    plan::PlanRequest request;
-    request.threads = count;
-    auto plan = plan::MakePlan(sealed.model->manifest().graph, request);
-    CORACLE_CHECK(plan.ok() && plan->threads == count);
-    auto made =
-        Session::Create(*sealed.model, *plan, kernels::SimdKernels(), {&memory, &threads, nullptr});
+  explicit Ready(const Case& c) {
+    auto drawn = ProcessSeal::Create(entropy, memory, crypto::PreferredAeadBackend());
+    CORACLE_CHECK(drawn.ok());
+    seal = std::move(drawn).value();
+    const plan::Plan plan = c.cascade ? Cascade(c.threads) : Planned(c.threads);
+    CORACLE_CHECK(plan.threads == c.threads);
+    auto made = Session::Create(*sealed.model, plan, kernels::SimdKernels(),
+                                {&memory, &threads, nullptr, seal.get(), &outside_memory});
     CORACLE_CHECK(made.ok());
     session = std::move(made).value();
     session->WriteInput(0, 0, TestInput(3 * kSize * kSize));
   }
+
+  plan::Plan Planned(uint32_t count) const {
+    plan::PlanRequest request;
+    request.threads = count;
+    auto plan = plan::MakePlan(sealed.model->manifest().graph, request);
+    CORACLE_CHECK(plan.ok());
+    return std::move(plan).value();
+  }
+  /// Every other tensor is sealed in host memory.
+  plan::Plan Cascade(uint32_t count) const {
+    const graph::Graph& graph = sealed.model->manifest().graph;
+    plan::CascadeOptions options;
+    options.cuts = {2, 4};
+    options.workers = count;
+    options.block_rows = 2;
+    for (uint32_t i = 0; i < graph.tensors.size(); i += 2) {
+      options.outside.push_back(static_cast<graph::TensorIndex>(i));
+    }
+    return plan::MakeCascadePlan(graph, options);
+  }
 };
 
-class QuietRunTest : public testing::TestWithParam<uint32_t> {
+class QuietRunTest : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     if (!crypto::MallocIsCounted())
@@ -85,7 +117,7 @@ TEST_P(QuietRunTest, CallsTheSystemForNothingButFutex) {
     const Ready ready(GetParam());
     // A first run waits until every worker is up: the C library makes calls of its own while a
     // thread starts.
-    if (!ready.session->Run().ok() || !AllowOnly(GetParam() > 1)) _exit(3);
+    if (!ready.session->Run().ok() || !AllowOnly(GetParam().threads > 1)) _exit(3);
     const bool done = ready.session->Run().ok() && ready.session->Run().ok();
     syscall(SYS_exit_group, done ? 0 : 4);
   }
@@ -96,7 +128,9 @@ TEST_P(QuietRunTest, CallsTheSystemForNothingButFutex) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Threads, QuietRunTest, testing::Values(1U, 2U));
+INSTANTIATE_TEST_SUITE_P(Plans, QuietRunTest,
+                         testing::Values(Case{1, false}, Case{2, false}, Case{1, true},
+                                         Case{2, true}));
 
 }  // namespace
 }  // namespace coracle::runtime

@@ -17,7 +17,8 @@ namespace coracle::runtime {
 /// sources attached.
 graph::Graph MakeTestGraph(uint32_t size, uint64_t seed);
 
-/// The graph's weights packed and sealed under a key of all zeros.
+/// The graph's weights packed and sealed under a key of all zeros; small seeded values for nodes
+/// without a source.
 struct SealedGraph {
   std::vector<std::byte> file;
   std::unique_ptr<host::Blob> blob;

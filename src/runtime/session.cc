@@ -9,7 +9,9 @@
 #include "kernels/packing.h"
 #include "plan/validate.h"
 #include "runtime/binding.h"
-#include "runtime/ports.h"
+#include "runtime/block_stage.h"
+#include "runtime/placed_port.h"
+#include "runtime/row_store.h"
 #include "runtime/step_runner.h"
 #include "runtime/workers.h"
 #include "seal/format.h"
@@ -17,87 +19,180 @@
 namespace coracle::runtime {
 namespace {
 
+/// What a session is made of; in this order, for later ones use earlier ones.
+struct Equipment {
+  std::unique_ptr<host::MemoryRegion> region;
+  std::unique_ptr<RowStore> store;  ///< null: nothing lies outside
+  std::unique_ptr<Workers> workers;
+  std::vector<WorkerState> states;
+};
+
+Status StatusOf(StepOutcome outcome) {
+  switch (outcome) {
+    case StepOutcome::kDone:
+      return {};
+    case StepOutcome::kTamperedWeights:
+      return seal::TamperedModel();
+    case StepOutcome::kTamperedRows:
+      return TamperedRows();
+    case StepOutcome::kSealRefused:
+      return SealRefused();
+  }
+  CORACLE_CHECK(false);
+}
+
 class PlannedSession final : public Session {
  public:
   PlannedSession(const graph::Graph& graph, plan::Plan plan, const kernels::KernelSet& kernels,
-                 std::unique_ptr<host::MemoryRegion> region, std::unique_ptr<Workers> workers,
-                 std::vector<WorkerState> states, host::Clock* clock)
+                 Equipment equipment, host::Clock* clock)
       : plan_(std::move(plan)),
-        region_(std::move(region)),
-        workers_(std::move(workers)),
-        states_(std::move(states)),
-        steps_(BindSteps(graph, plan_, kernels, region_->bytes())),
-        runner_(graph, region_->bytes(), *workers_, states_, clock) {
-    for (const graph::Port& port : graph.inputs) inputs_.push_back(MapPort(graph, port));
-    for (const graph::Port& port : graph.outputs) outputs_.push_back(MapPort(graph, port));
+        equipment_(std::move(equipment)),
+        bound_(BindPlan(graph, plan_, kernels, pool())),
+        runner_(graph, pool(), *equipment_.workers, equipment_.states, equipment_.store.get(),
+                clock),
+        clock_(clock),
+        used_bytes_(HighestByte(graph, plan_)),
+        input_stage_(StageIn(plan_.input_staging)),
+        output_stage_(StageIn(plan_.output_staging)),
+        step_ns_(plan_.steps.size()) {
+    for (const graph::Port& port : graph.inputs)
+      inputs_.emplace_back(graph, plan_, port, pool().data());
+    for (const graph::Port& port : graph.outputs)
+      outputs_.emplace_back(graph, plan_, port, pool().data());
   }
 
   const plan::Plan& plan() const override { return plan_; }
-
-  void WriteInput(uint32_t input, uint64_t first, std::span<const float> values) override {
-    inputs_.at(input).Write(first, values);
-    readable_ = false;
-  }
-
+  void WriteInput(uint32_t input, uint64_t first, std::span<const float> values) override;
   Status Run() override;
-
-  void ReadOutput(uint32_t output, uint64_t first, std::span<float> values) const override {
-    CORACLE_CHECK(readable_);
-    outputs_.at(output).Read(first, values);
+  Status ReadOutput(uint32_t output, uint64_t first, std::span<float> values) const override {
+    CORACLE_CHECK(phase_ == Phase::kAnswered);
+    return outputs_.at(output).Read(first, values, output_stage_);
   }
-
   const RunStats& stats() const override { return stats_; }
+  std::span<const uint64_t> step_ns() const override { return step_ns_; }
 
  private:
-  PortMap MapPort(const graph::Graph& graph, const graph::Port& port) {
-    return PortMap(graph, port, plan_.placements.at(Position(port.tensor)),
-                   region_->bytes().data());
+  enum class Phase : uint8_t {
+    kIdle,      ///< inputs are to be written
+    kFed,       ///< some are
+    kAnswered,  ///< outputs can be read
+  };
+
+  std::span<std::byte> pool() const { return equipment_.region->bytes(); }
+  BlockStage StageIn(const plan::PoolRange& room) const {
+    return BlockStage(equipment_.store.get(), pool().subspan(room.offset, room.bytes));
   }
+  Status Execute();
+  void StartStats();
   void CollectStats();
 
   const plan::Plan plan_;
-  const std::unique_ptr<host::MemoryRegion> region_;
-  const std::unique_ptr<Workers> workers_;
-  std::vector<WorkerState> states_;
-  const std::vector<BoundStep> steps_;
+  Equipment equipment_;
+  const BoundPlan bound_;
   StepRunner runner_;
-  std::vector<PortMap> inputs_;
-  std::vector<PortMap> outputs_;
+  host::Clock* const clock_;
+  const uint64_t used_bytes_;
+  std::vector<PlacedPort> inputs_;
+  std::vector<PlacedPort> outputs_;
+  BlockStage input_stage_;
+  mutable BlockStage output_stage_;  ///< a cache
+  Status fed_;                       ///< what went wrong while inputs were written
   RunStats stats_;
-  bool readable_ = false;
+  std::vector<uint64_t> step_ns_;
+  Phase phase_ = Phase::kIdle;
+  bool pinned_ = false;
 };
+
+void PlannedSession::WriteInput(uint32_t input, uint64_t first, std::span<const float> values) {
+  if (phase_ != Phase::kFed) {
+    // The counters of the last prediction's inputs may have been overwritten by it.
+    for (PlacedPort& port : inputs_) port.ForgetRows();
+    input_stage_.Forget();
+    fed_ = {};
+    phase_ = Phase::kFed;
+  }
+  const Status written = inputs_.at(input).Write(first, values, input_stage_);
+  if (fed_.ok()) fed_ = written;
+}
 
 Status PlannedSession::Run() {
   const kernels::ScopedFlushSubnormals flush;
-  readable_ = false;
-  stats_ = {};
-  for (WorkerState& state : states_) {
-    state.decrypted_bytes = 0;
-    state.decrypt_ns = 0;
-    state.host_calls_before = state.opener->host_calls();
-  }
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const BoundStep* const next = i + 1 < steps_.size() ? &steps_[i + 1] : nullptr;
-    stats_.pool_peak_bytes = std::max(stats_.pool_peak_bytes, steps_[i].end_bytes);
-    if (runner_.Run(steps_[i], next) == crypto::Verdict::kTampered) {
-      CollectStats();
-      return seal::TamperedModel();
-    }
-  }
+  StartStats();
+  Status done = fed_;
+  if (done.ok()) done = input_stage_.Flush();
+  phase_ = Phase::kIdle;
+  if (done.ok()) done = Execute();
   CollectStats();
-  readable_ = true;
+  if (!done.ok()) return done;
+  output_stage_.Forget();
+  phase_ = Phase::kAnswered;
   return {};
 }
 
+Status PlannedSession::Execute() {
+  if (!pinned_ && !bound_.pinned.empty()) {
+    TRY(StatusOf(runner_.OpenAll(bound_.pinned)));
+    pinned_ = true;
+  }
+  uint64_t before = clock_ != nullptr ? clock_->NowNanoseconds() : 0;
+  for (size_t step = 0; step < bound_.steps.size(); ++step) {
+    TRY(StatusOf(runner_.Run(bound_.steps[step])));
+    if (clock_ == nullptr) continue;
+    const uint64_t now = clock_->NowNanoseconds();
+    step_ns_[step] = now - before;
+    before = now;
+  }
+  return {};
+}
+
+void PlannedSession::StartStats() {
+  stats_ = {};
+  std::ranges::fill(step_ns_, 0);
+  for (WorkerState& state : equipment_.states) {
+    state.decrypted_bytes = 0;
+    state.decrypt_ns = 0;
+    state.spilled_bytes = 0;
+    state.transferred_bytes = 0;
+    state.host_calls_before = state.opener->host_calls();
+  }
+}
+
 void PlannedSession::CollectStats() {
-  for (const WorkerState& state : states_) {
+  stats_.pool_peak_bytes = used_bytes_;
+  for (const WorkerState& state : equipment_.states) {
     stats_.decrypted_bytes += state.decrypted_bytes;
     stats_.decrypt_ns += state.decrypt_ns;
+    stats_.spilled_bytes += state.spilled_bytes;
+    stats_.transferred_bytes += state.transferred_bytes;
     stats_.host_calls += state.opener->host_calls() - state.host_calls_before;
   }
 }
 
+Result<Equipment> Equip(const seal::SealedModel& model, const plan::Plan& plan,
+                        const Outside& outside) {
+  Equipment equipment;
+  TRY_ASSIGN(equipment.region, outside.memory->Reserve(plan.pool_bytes));
+  if (KeepsRowsOutside(plan)) {
+    CORACLE_CHECK(outside.seal != nullptr && outside.outside_memory != nullptr);
+    TRY_ASSIGN(equipment.store,
+               RowStore::Create(StoredTensorsOf(model.manifest().graph, plan), plan.threads,
+                                *outside.seal, *outside.outside_memory));
+  }
+  TRY_ASSIGN(equipment.workers, Workers::Start(plan.threads, outside.threads));
+  equipment.states.resize(plan.threads);
+  for (WorkerState& state : equipment.states) {
+    TRY_ASSIGN(state.opener, model.NewOpener());
+  }
+  return equipment;
+}
+
 }  // namespace
+
+bool KeepsRowsOutside(const plan::Plan& plan) {
+  return std::ranges::any_of(plan.tensors, [](const plan::TensorPlan& tensor) {
+    return tensor.home == plan::Home::kOutside;
+  });
+}
 
 Result<std::unique_ptr<Session>> Session::Create(const seal::SealedModel& model, plan::Plan plan,
                                                  const kernels::KernelSet& kernels,
@@ -106,15 +201,9 @@ Result<std::unique_ptr<Session>> Session::Create(const seal::SealedModel& model,
   const graph::Graph& graph = model.manifest().graph;
   for (const graph::Node& node : graph.nodes) TRY(kernels::CheckLayout(graph, node, node.weights));
   TRY(plan::Validate(graph, plan));
-  TRY_ASSIGN(auto region, outside.memory->Reserve(plan.pool_bytes));
-  TRY_ASSIGN(auto workers, Workers::Start(plan.threads, outside.threads));
-  std::vector<WorkerState> states(plan.threads);
-  for (WorkerState& state : states) {
-    TRY_ASSIGN(state.opener, model.NewOpener());
-  }
-  return std::unique_ptr<Session>(
-      std::make_unique<PlannedSession>(graph, std::move(plan), kernels, std::move(region),
-                                       std::move(workers), std::move(states), outside.clock));
+  TRY_ASSIGN(Equipment equipment, Equip(model, plan, outside));
+  return std::unique_ptr<Session>(std::make_unique<PlannedSession>(
+      graph, std::move(plan), kernels, std::move(equipment), outside.clock));
 }
 
 }  // namespace coracle::runtime

@@ -9,7 +9,9 @@
 
 #include "host/fake/blob.h"
 #include "host/posix/clock.h"
+#include "host/posix/entropy.h"
 #include "host/posix/memory.h"
+#include "host/posix/outside_memory.h"
 #include "host/posix/threads.h"
 #include "runtime/sealed_graph_for_test.h"
 
@@ -42,14 +44,14 @@ class SessionTest : public testing::Test {
     auto plan = plan::MakePlan(model.manifest().graph, request);
     if (!plan.ok()) return Failed(plan.error().message);
     outcome.planned_bytes = plan->pool_bytes;
-    auto session = Session::Create(model, *plan, kernels, {&memory_, &threads_, &clock_});
+    auto session = Session::Create(model, *plan, kernels, Things());
     if (!session.ok()) return Failed(session.error().message);
     for (int i = 0; i < runs; ++i) {
       (*session)->WriteInput(0, 0, TestInput(3 * kSize * kSize));
       const Status done = (*session)->Run();
       if (!done.ok()) return Failed(done.error().message);
       std::vector<float> output(100);
-      (*session)->ReadOutput(0, 0, output);
+      EXPECT_TRUE((*session)->ReadOutput(0, 0, output).ok());
       if (i > 0) {
         EXPECT_EQ(std::memcmp(output.data(), outcome.output.data(), 400), 0);
       }
@@ -59,9 +61,15 @@ class SessionTest : public testing::Test {
     return outcome;
   }
 
+  Outside Things() { return {&memory_, &threads_, &clock_, seal_.get(), &outside_memory_}; }
+
   host::PosixMemory memory_;
   host::PosixThreads threads_;
   host::PosixClock clock_;
+  host::PosixOutsideMemory outside_memory_;
+  host::PosixEntropy entropy_;
+  std::unique_ptr<ProcessSeal> seal_ =
+      ProcessSeal::Create(entropy_, memory_, crypto::PreferredAeadBackend()).value();
 };
 
 TEST_F(SessionTest, SameBytesAtEveryBudgetAndThreadCount) {
@@ -132,9 +140,7 @@ TEST_F(SessionTest, AnInvalidPlanIsRefused) {
   auto plan = plan::MakePlan(sealed.model->manifest().graph, {});
   ASSERT_TRUE(plan.ok());
   plan->steps.pop_back();
-  EXPECT_FALSE(
-      Session::Create(*sealed.model, *plan, kernels::SimdKernels(), {&memory_, &threads_, &clock_})
-          .ok());
+  EXPECT_FALSE(Session::Create(*sealed.model, *plan, kernels::SimdKernels(), Things()).ok());
 }
 
 }  // namespace

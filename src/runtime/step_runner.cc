@@ -1,172 +1,227 @@
 #include "runtime/step_runner.h"
 
-#include <algorithm>
-
-#include "base/checked.h"
-
 namespace coracle::runtime {
+namespace {
 
-crypto::Verdict StepRunner::Run(const BoundStep& bound, const BoundStep* next) {
-  if (bound.step->elided) return crypto::Verdict::kAuthentic;
-  bound_ = &bound;
-  next_ = next;
-  next_item_.store(0, std::memory_order_relaxed);
-  tampered_.store(false, std::memory_order_relaxed);
-  workers_.Run(bound.step->workers, {&RunOnWorker, this});
-  return tampered_.load(std::memory_order_acquire) ? crypto::Verdict::kTampered
-                                                   : crypto::Verdict::kAuthentic;
+/// Worker `worker`'s share of the rows; may be empty.
+kernels::RowRange ShareOf(kernels::RowRange rows, uint32_t worker, uint32_t workers) {
+  const uint64_t count = rows.count();
+  return {rows.begin + static_cast<uint32_t>(count * worker / workers),
+          rows.begin + static_cast<uint32_t>(count * (worker + 1) / workers)};
 }
 
-uint32_t StepRunner::BandCount() const {
-  if (bound_->step->form == plan::Form::kLayer) return 1;
-  return static_cast<uint32_t>(CeilDiv(bound_->output_rows, bound_->step->band_rows));
+}  // namespace
+
+StepOutcome StepRunner::Run(const BoundStep& step) {
+  if (step.actions.empty()) return StepOutcome::kDone;  // elided
+  step_ = &step;
+  held_ = step.held;
+  return RunJob(step.step->workers, [](void* runner, uint32_t worker) {
+    static_cast<StepRunner*>(runner)->Work(worker);
+  });
 }
 
-kernels::RowRange StepRunner::BandRows(uint32_t band) const {
-  const plan::Step& step = *bound_->step;
-  if (step.form == plan::Form::kLayer) return {0, bound_->output_rows};
-  const uint32_t index = step.direction == plan::Direction::kDown ? band : BandCount() - 1 - band;
-  const uint32_t begin = index * step.band_rows;
-  return {begin, std::min(begin + step.band_rows, bound_->output_rows)};
+StepOutcome StepRunner::OpenAll(std::span<const HeldChunk> chunks) {
+  held_ = chunks;
+  return RunJob(workers_.count(), [](void* runner, uint32_t worker) {
+    auto* const self = static_cast<StepRunner*>(runner);
+    self->OpenClaimed(worker, self->claims_[0]);
+  });
+}
+
+StepOutcome StepRunner::RunJob(uint32_t workers, void (*job)(void* runner, uint32_t worker)) {
+  for (Claims& claims : claims_) claims.next.store(0, std::memory_order_relaxed);
+  outcome_.store(StepOutcome::kDone, std::memory_order_relaxed);
+  workers_.Run(workers, {job, this});
+  return outcome_.load(std::memory_order_acquire);
+}
+
+void StepRunner::Fail(StepOutcome outcome) {
+  StepOutcome none = StepOutcome::kDone;
+  outcome_.compare_exchange_strong(none, outcome, std::memory_order_acq_rel);
+}
+
+/// True if only worker 0 has something to do: no barrier between such actions.
+bool StepRunner::AloneOn0(const BoundStep& step, const BoundAction& action) {
+  if (action.kind == plan::ActionKind::kCompute)
+    return step.parts[action.index].split == plan::Split::kNone;
+  return action.end - action.begin == 1;
 }
 
 void StepRunner::Work(uint32_t worker) {
-  const plan::Step& step = *bound_->step;
-  if (step.weights == plan::WeightsMode::kHeld) {
-    OpenHeld(worker);
-    workers_.Barrier(
-        step.workers);  // held weights are divided by rows: the counter is not used again
+  uint32_t phase = 0;
+  Claims* claims = &claims_[0];
+  bool alone = false;
+  if (!step_->held.empty()) {
+    OpenClaimed(worker, *claims);
+    claims = &NextPhase(worker, phase);
   }
-  const uint32_t bands = BandCount();
-  for (uint32_t band = 0; band < bands; ++band) {
-    if (tampered_.load(std::memory_order_relaxed) && step.workers == 1) return;
-    WorkBand(worker, BandRows(band));
-    if (band + 1 == bands) break;
-    // A band may overwrite what the band before it reads: nobody starts early.
-    workers_.Barrier(step.workers);
-    if (worker == 0) next_item_.store(0, std::memory_order_relaxed);
-    workers_.Barrier(step.workers);
+  const BoundAction* const first = step_->actions.data();
+  for (const BoundAction& action : step_->actions) {
+    const bool was_alone = alone;
+    alone = AloneOn0(*step_, action);
+    if (&action != first && !(was_alone && alone)) claims = &NextPhase(worker, phase);
+    if (!Failed()) {
+      Do(worker, action, *claims);
+    } else if (step_->step->workers == 1) {
+      return;  // several workers keep meeting at the barriers, which they would else miss
+    }
   }
 }
 
-void StepRunner::WorkBand(uint32_t worker, kernels::RowRange band) {
-  const plan::Step& step = *bound_->step;
-  if (step.split == plan::Split::kPanels) {
-    StreamGroups(worker, band);
+/// Ends a phase: from here on nobody is in the one before. Returns the new phase's claims, and sets
+/// back those of the one after it, which were last used in the phase that has ended.
+StepRunner::Claims& StepRunner::NextPhase(uint32_t worker, uint32_t& phase) {
+  workers_.Barrier(step_->step->workers);
+  ++phase;
+  if (worker == 0) claims_[(phase + 1) % 2].next.store(0, std::memory_order_relaxed);
+  return claims_[phase % 2];
+}
+
+void StepRunner::Do(uint32_t worker, const BoundAction& action, Claims& claims) {
+  if (action.kind == plan::ActionKind::kCompute) {
+    Compute(worker, action, claims);
+  } else {
+    Transfer(worker, action);
+  }
+}
+
+void StepRunner::Compute(uint32_t worker, const BoundAction& action, Claims& claims) {
+  const BoundPart& part = step_->parts[action.index];
+  const uint32_t workers = step_->step->workers;
+  const uint32_t groups = static_cast<uint32_t>(part.groups.size());
+  kernels::RowRange rows{action.begin, action.end};
+  if (part.split == plan::Split::kPanels) {
+    while (!Failed()) {
+      const uint32_t group = claims.next.fetch_add(1, std::memory_order_relaxed);
+      if (group >= groups) return;
+      StreamGroup(worker, action, group, group + workers, rows);
+    }
     return;
   }
-  const uint64_t count = band.count();
-  const kernels::RowRange mine{
-      band.begin + static_cast<uint32_t>(count * worker / step.workers),
-      band.begin + static_cast<uint32_t>(count * (worker + 1) / step.workers)};
-  if (mine.count() == 0) return;
-  switch (step.weights) {
+  if (part.split == plan::Split::kRows) {
+    rows = ShareOf(rows, worker, workers);
+  } else if (worker != 0) {
+    return;
+  }
+  if (rows.count() == 0) return;
+  switch (part.weights) {
     case plan::WeightsMode::kStreamed:
-      StreamPanels(worker, mine);
+      for (uint32_t group = 0; group < groups && !Failed(); ++group) {
+        StreamGroup(worker, action, group, group + 1, rows);
+      }
       break;
     case plan::WeightsMode::kHeld:
-      ComputeHeld(worker, mine);
+    case plan::WeightsMode::kPinned:
+      ComputeHeld(worker, action, rows);
       break;
     case plan::WeightsMode::kNone:
-      ComputeChunk(worker, 0, nullptr, mine, nullptr);
+      ComputeChunk(worker, part, 0, nullptr, rows, nullptr);
       break;
   }
 }
 
-void StepRunner::StreamPanels(uint32_t worker, kernels::RowRange rows) {
-  const uint32_t groups = static_cast<uint32_t>(bound_->groups.size());
-  for (uint32_t group = 0; group < groups; ++group) {
-    if (tampered_.load(std::memory_order_relaxed)) return;
-    StreamGroup(worker, group, group + 1, rows);
+void StepRunner::Transfer(uint32_t worker, const BoundAction& action) {
+  const BoundWindow& window = step_->windows[action.index];
+  for (uint32_t block = action.begin + worker; block < action.end && !Failed();
+       block += step_->step->workers) {
+    if (action.kind == plan::ActionKind::kOpen) {
+      OpenBlock(worker, window, block);
+    } else {
+      SealBlock(worker, window, block);
+    }
+    WorkerState& state = states_[worker];
+    (window.spilled ? state.spilled_bytes : state.transferred_bytes) +=
+        window.outside.BlockBytes(block);
   }
 }
 
-void StepRunner::StreamGroups(uint32_t worker, kernels::RowRange rows) {
-  const uint32_t groups = static_cast<uint32_t>(bound_->groups.size());
-  while (!tampered_.load(std::memory_order_relaxed)) {
-    const uint32_t group = next_item_.fetch_add(1, std::memory_order_relaxed);
-    if (group >= groups) return;
-    StreamGroup(worker, group, group + bound_->step->workers, rows);
-  }
+void StepRunner::OpenBlock(uint32_t worker, const BoundWindow& window, uint32_t block) {
+  const crypto::Verdict verdict = store_->OpenBlock(
+      worker, window.outside.slot, block, window.Block(block), window.outside.counters[block]);
+  if (verdict == crypto::Verdict::kTampered) Fail(StepOutcome::kTamperedRows);
 }
 
-void StepRunner::StreamGroup(uint32_t worker, uint32_t group, uint32_t following_group,
-                             kernels::RowRange rows) {
-  const ChunkGroup range = bound_->groups[group];
-  const plan::PoolRange slot = bound_->step->slots[worker];
-  std::byte* const plain = pool_.data() + slot.offset;
+void StepRunner::SealBlock(uint32_t worker, const BoundWindow& window, uint32_t block) {
+  const SealOutcome outcome = store_->SealBlock(
+      worker, window.outside.slot, block, window.Block(block), window.outside.counters[block]);
+  if (outcome == SealOutcome::kRefused) Fail(StepOutcome::kSealRefused);
+}
+
+void StepRunner::StreamGroup(uint32_t worker, const BoundAction& action, uint32_t group,
+                             uint32_t following_group, kernels::RowRange rows) {
+  const BoundPart& part = step_->parts[action.index];
+  const std::vector<graph::ChunkDescriptor>& chunks = part.node->weights.chunks;
+  const ChunkGroup range = part.groups[group];
+  std::byte* const plain = pool_.data() + step_->step->slots[worker].offset;
   for (uint32_t chunk = range.begin; chunk < range.end; ++chunk) {
-    if (!Open(worker, bound_->node->weights.chunks[chunk], plain)) return;
+    if (!Open(worker, chunks[chunk], plain)) return;
     kernels::Prefetch prefetch;
     if (chunk + 1 < range.end) {
-      const Bytes next =
-          states_[worker].opener->Ciphertext(bound_->node->weights.chunks[chunk + 1].index);
-      prefetch = {next.data(), next.data() + next.size()};
+      prefetch = PrefetchOf(worker, chunks[chunk + 1]);
+    } else if (following_group < part.groups.size()) {
+      prefetch = PrefetchOf(worker, chunks[part.groups[following_group].begin]);
     } else {
-      prefetch = PrefetchOf(worker, following_group);
+      prefetch = PrefetchFollowing(worker, action.following);
     }
-    ComputeChunk(worker, chunk, reinterpret_cast<const float*>(plain), rows, &prefetch);
+    ComputeChunk(worker, part, chunk, reinterpret_cast<const float*>(plain), rows, &prefetch);
   }
 }
 
-kernels::Prefetch StepRunner::PrefetchOf(uint32_t worker, uint32_t following_group) const {
-  const graph::ChunkDescriptor* following = nullptr;
-  if (following_group < bound_->groups.size()) {
-    following = &bound_->node->weights.chunks[bound_->groups[following_group].begin];
-  } else if (next_ != nullptr && !next_->node->weights.chunks.empty()) {
-    const std::vector<graph::ChunkDescriptor>& chunks = next_->node->weights.chunks;
-    const bool shared = next_->step->split == plan::Split::kPanels && worker < next_->groups.size();
-    following = &chunks[shared ? next_->groups[worker].begin : 0];
+void StepRunner::ComputeHeld(uint32_t worker, const BoundAction& action, kernels::RowRange rows) {
+  const BoundPart& part = step_->parts[action.index];
+  const std::byte* weights = part.held;
+  if (part.row_kernel != nullptr) {  // one constant block
+    ComputeChunk(worker, part, 0, reinterpret_cast<const float*>(weights), rows, nullptr);
+    return;
   }
-  if (following == nullptr) return {};
-  const Bytes next = states_[worker].opener->Ciphertext(following->index);
+  const std::vector<graph::ChunkDescriptor>& chunks = part.node->weights.chunks;
+  for (uint32_t chunk = 0; chunk < chunks.size(); ++chunk) {
+    kernels::Prefetch prefetch;
+    if (chunk + 1 == chunks.size()) prefetch = PrefetchFollowing(worker, action.following);
+    ComputeChunk(worker, part, chunk, reinterpret_cast<const float*>(weights), rows, &prefetch);
+    weights += chunks[chunk].bytes;
+  }
+}
+
+void StepRunner::ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t chunk,
+                              const float* weights, kernels::RowRange rows,
+                              kernels::Prefetch* prefetch) {
+  const std::span<std::byte> workspace = WorkspaceOf(worker);
+  if (part.row_kernel != nullptr) {
+    part.row_kernel({&graph_, part.node, part.images, weights, workspace}, rows);
+    return;
+  }
+  part.panel_kernel({&graph_, part.node, part.images, &part.node->weights.chunks[chunk], weights,
+                     workspace, prefetch},
+                    rows);
+}
+
+kernels::Prefetch StepRunner::PrefetchOf(uint32_t worker,
+                                         const graph::ChunkDescriptor& chunk) const {
+  const Bytes next = states_[worker].opener->Ciphertext(chunk.index);
   return {next.data(), next.data() + next.size()};
 }
 
-void StepRunner::OpenHeld(uint32_t worker) {
-  const std::vector<graph::ChunkDescriptor>& chunks = bound_->node->weights.chunks;
-  while (!tampered_.load(std::memory_order_relaxed)) {
-    const uint32_t mine = next_item_.fetch_add(1, std::memory_order_relaxed);
-    if (mine >= chunks.size()) return;
-    uint64_t offset = bound_->step->held.offset;
-    for (uint32_t i = 0; i < mine; ++i) offset += chunks[i].bytes;
-    if (!Open(worker, chunks[mine], pool_.data() + offset)) return;
-  }
-}
-
-void StepRunner::ComputeHeld(uint32_t worker, kernels::RowRange rows) {
-  const std::byte* weights = pool_.data() + bound_->step->held.offset;
-  if (tampered_.load(std::memory_order_relaxed)) return;
-  if (bound_->row_kernel != nullptr) {  // one constant block
-    ComputeChunk(worker, 0, reinterpret_cast<const float*>(weights), rows, nullptr);
-    return;
-  }
-  const uint32_t chunks = static_cast<uint32_t>(bound_->node->weights.chunks.size());
-  for (uint32_t chunk = 0; chunk < chunks; ++chunk) {
-    kernels::Prefetch prefetch;
-    if (chunk + 1 == chunks)
-      prefetch = PrefetchOf(worker, static_cast<uint32_t>(bound_->groups.size()));
-    ComputeChunk(worker, chunk, reinterpret_cast<const float*>(weights), rows, &prefetch);
-    weights += bound_->node->weights.chunks[chunk].bytes;
-  }
-}
-
-void StepRunner::ComputeChunk(uint32_t worker, uint32_t chunk, const float* weights,
-                              kernels::RowRange rows, kernels::Prefetch* prefetch) {
-  const std::span<std::byte> workspace = WorkspaceOf(worker);
-  if (bound_->row_kernel != nullptr) {
-    bound_->row_kernel({&graph_, bound_->node, bound_->images, weights, workspace}, rows);
-    return;
-  }
-  bound_->panel_kernel({&graph_, bound_->node, bound_->images, &bound_->node->weights.chunks[chunk],
-                        weights, workspace, prefetch},
-                       rows);
+kernels::Prefetch StepRunner::PrefetchFollowing(uint32_t worker, const BoundPart* following) const {
+  if (following == nullptr) return {};
+  const bool shared = following->split == plan::Split::kPanels && worker < following->groups.size();
+  const uint32_t chunk = shared ? following->groups[worker].begin : 0;
+  return PrefetchOf(worker, following->node->weights.chunks[chunk]);
 }
 
 std::span<std::byte> StepRunner::WorkspaceOf(uint32_t worker) const {
-  if (worker >= bound_->step->workspaces.size()) return {};
-  const plan::PoolRange range = bound_->step->workspaces[worker];
+  if (worker >= step_->step->workspaces.size()) return {};
+  const plan::PoolRange range = step_->step->workspaces[worker];
   return pool_.subspan(range.offset, range.bytes);
+}
+
+void StepRunner::OpenClaimed(uint32_t worker, Claims& claims) {
+  while (!Failed()) {
+    const uint32_t mine = claims.next.fetch_add(1, std::memory_order_relaxed);
+    if (mine >= held_.size()) return;
+    if (!Open(worker, *held_[mine].chunk, held_[mine].plain)) return;
+  }
 }
 
 bool StepRunner::Open(uint32_t worker, const graph::ChunkDescriptor& chunk, std::byte* plain) {
@@ -176,7 +231,7 @@ bool StepRunner::Open(uint32_t worker, const graph::ChunkDescriptor& chunk, std:
   if (clock_ != nullptr) state.decrypt_ns += clock_->NowNanoseconds() - start;
   state.decrypted_bytes += chunk.bytes;
   if (verdict == crypto::Verdict::kAuthentic) return true;
-  tampered_.store(true, std::memory_order_release);
+  Fail(StepOutcome::kTamperedWeights);
   return false;
 }
 

@@ -125,14 +125,22 @@ Status NpyReader::Read(uint64_t first, std::span<float> values) const {
 
 Result<NpyWriter> NpyWriter::Create(const std::string& path, const Shape& shape) {
   TRY_ASSIGN(OutputFile file, OutputFile::Create(path));
-  TRY(file.Write(FormatNpyHeader(shape)));
-  return NpyWriter(std::move(file), shape.Elements());
+  const auto header = FormatNpyHeader(shape);
+  TRY(file.Write(header));
+  return NpyWriter(std::move(file), shape.Elements(), header.size());
 }
 
 Status NpyWriter::Append(std::span<const float> values) {
   CORACLE_CHECK(values.size() <= left_);
   left_ -= values.size();
   return file_.Write(std::as_bytes(values));
+}
+
+Status NpyWriter::WriteAt(uint64_t first, std::span<const float> values) {
+  CORACLE_CHECK(first <= elements_ && values.size() <= elements_ - first);
+  CORACLE_CHECK(values.size() <= left_);
+  left_ -= values.size();
+  return file_.WriteAt(data_offset_ + first * sizeof(float), std::as_bytes(values));
 }
 
 Status NpyWriter::Finish() {

@@ -52,14 +52,22 @@ class NpyWriter {
   /// The next elements in row-major order. Requires: no more than the shape has.
   /// Errors: kUnavailable.
   Status Append(std::span<const float> values);
+  /// False for a device or a pipe: Append alone.
+  bool TakesAnyOrder() const { return file_.TakesAnyOrder(); }
+  /// Elements [first, first + values.size()), each written once, in any order.
+  /// Requires: TakesAnyOrder(); no Append; in range. Errors: kUnavailable.
+  Status WriteAt(uint64_t first, std::span<const float> values);
   /// Requires: every element was appended. Errors: kUnavailable.
   Status Finish();
 
  private:
-  NpyWriter(OutputFile file, uint64_t elements) : file_(std::move(file)), left_(elements) {}
+  NpyWriter(OutputFile file, uint64_t elements, uint64_t data_offset)
+      : file_(std::move(file)), elements_(elements), left_(elements), data_offset_(data_offset) {}
 
   OutputFile file_;
+  uint64_t elements_;
   uint64_t left_;
+  uint64_t data_offset_;
 };
 
 }  // namespace coracle::vision

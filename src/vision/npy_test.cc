@@ -170,6 +170,27 @@ TEST(NpyWriter, WritesWhatTheReaderReads) {
   EXPECT_EQ(FormatNpyHeader(Shape{1, 3}).size() % 64, 0u);
 }
 
+TEST(NpyWriter, TakesElementsInAnyOrder) {
+  const ScratchFolder folder;
+  std::vector<float> values(5000);
+  std::iota(values.begin(), values.end(), 0.5f);
+  auto writer = NpyWriter::Create(folder.At("x.npy"), Shape{5000});
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE(writer->TakesAnyOrder());
+  for (size_t piece = 5; piece-- > 0;) {
+    const size_t first = piece * 1000;
+    ASSERT_TRUE(writer->WriteAt(first, std::span(values).subspan(first, 1000)).ok());
+  }
+  ASSERT_TRUE(writer->Finish().ok());
+  auto reader = NpyReader::Open(folder.At("x.npy"));
+  ASSERT_TRUE(reader.ok()) << reader.error().message;
+  EXPECT_EQ(ReadAll(*reader), values);
+
+  auto device = NpyWriter::Create("/dev/null", Shape{1});
+  ASSERT_TRUE(device.ok());
+  EXPECT_FALSE(device->TakesAnyOrder());
+}
+
 TEST(NpyWriter, LeavesNothingBehindUnlessFinished) {
   const ScratchFolder folder;
   folder.Write("x.npy", "old");

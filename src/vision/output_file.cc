@@ -61,6 +61,11 @@ Status OutputFile::Write(std::span<const std::byte> bytes) {
   return {};
 }
 
+Status OutputFile::WriteAt(uint64_t offset, std::span<const std::byte> bytes) {
+  CORACLE_CHECK(TakesAnyOrder() && offset >= written_ + buffer_.size());
+  return file_->WriteAt(offset, bytes);
+}
+
 Status OutputFile::WriteDevice() {
   for (size_t done = 0; done < buffer_.size();) {
     const ssize_t put = write(device_.number(), buffer_.data() + done, buffer_.size() - done);

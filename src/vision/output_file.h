@@ -1,4 +1,4 @@
-// OutputFile: a file written front to back that appears under its name whole, or not at all.
+// OutputFile: a file that appears under its name whole, or not at all.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,11 @@ class OutputFile {
 
   /// Appends, through a 16 KiB buffer. Errors: kUnavailable (disk full, ...).
   Status Write(std::span<const std::byte> bytes);
+  /// True for a regular file, which takes its bytes in any order; a device only front to back.
+  bool TakesAnyOrder() const { return file_ != nullptr; }
+  /// Puts bytes at `offset`, past all that was appended, at once. Requires: TakesAnyOrder(); no
+  /// Write after. Errors: kUnavailable.
+  Status WriteAt(uint64_t offset, std::span<const std::byte> bytes);
   /// Flushes and gives the file its name. Requires: called once, last. Errors: kUnavailable.
   Status Commit();
 

@@ -206,22 +206,20 @@ Result<Geometry> Preprocess::Fill(const Image& image, std::span<const uint32_t> 
   const RowMaker maker(image, color_, scale_);
 
   // Planar: one row of one channel a piece. Interleaved: one row of all channels.
-  const uint32_t pieces = planar ? Channels() : 1;
+  const uint32_t planes = planar ? Channels() : 1;
   const uint32_t stride = planar ? 1 : Channels();
   std::vector<float> row(size_t{target.width} * stride);
-  uint64_t first = 0;
-  for (uint32_t piece = 0; piece < pieces; ++piece) {
-    for (uint32_t y = 0; y < target.height; ++y) {
+  for (uint32_t y = 0; y < target.height; ++y) {
+    for (uint32_t plane = 0; plane < planes; ++plane) {
       std::ranges::fill(row, static_cast<float>(pad_value_));
       const bool inside = y >= plans.y.canvas && y - plans.y.canvas < rows.size();
       for (uint32_t lane = 0; inside && lane < stride; ++lane) {
-        const uint32_t channel = piece + lane;
+        const uint32_t channel = plane + lane;
         maker.Make(rows[y - plans.y.canvas], columns, channel,
                    static_cast<float>(mean_.at(channel)), static_cast<float>(std_.at(channel)),
                    stride, row.data() + size_t{plans.x.canvas} * stride + lane);
       }
-      sink(first, row);
-      first += row.size();
+      sink((uint64_t{plane} * target.height + y) * row.size(), row);
     }
   }
   return Geometry{plans.x.scale, plans.y.scale,  plans.x.offset, plans.y.offset,

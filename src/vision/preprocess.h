@@ -53,8 +53,8 @@ struct Geometry {
   double ToImageY(double tensor_y) const { return (tensor_y - offset_y) / scale_y; }
 };
 
-/// Receives elements [first, first + values.size()) of the tensor; every element exactly once, in
-/// rising order.
+/// Receives elements [first, first + values.size()) of the tensor: every element exactly once, all
+/// channels of an image row before the next row.
 using ElementSink = std::function<void(uint64_t first, std::span<const float> values)>;
 
 class Preprocess {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -32,10 +33,17 @@ struct Filled {
 
 Filled FillAll(const Preprocess& preprocess, const Image& image, const Dims& shape) {
   Filled filled;
+  uint64_t elements = 1;
+  for (const uint32_t dim : shape) elements *= dim;
+  filled.values.resize(elements, std::nanf(""));
+  uint64_t count = 0;
   auto geometry = preprocess.Fill(image, shape, [&](uint64_t first, std::span<const float> values) {
-    EXPECT_EQ(first, filled.values.size());
-    filled.values.insert(filled.values.end(), values.begin(), values.end());
+    ASSERT_LE(first + values.size(), elements);
+    EXPECT_TRUE(std::isnan(filled.values[first])) << "written twice";
+    std::ranges::copy(values, filled.values.begin() + static_cast<ptrdiff_t>(first));
+    count += values.size();
   });
+  EXPECT_EQ(count, elements);
   EXPECT_TRUE(geometry.ok()) << (geometry.ok() ? "" : geometry.error().message);
   if (geometry.ok()) filled.geometry = *geometry;
   return filled;
@@ -45,9 +53,6 @@ Filled FillPreset(std::string_view name, const Image& image, const Dims& shape) 
   auto preset = Preprocess::Preset(name, shape);
   EXPECT_TRUE(preset.ok()) << (preset.ok() ? "" : preset.error().message);
   auto filled = FillAll(*preset, image, shape);
-  uint64_t elements = 1;
-  for (const uint32_t dim : shape) elements *= dim;
-  EXPECT_EQ(filled.values.size(), elements);
   return filled;
 }
 
@@ -161,6 +166,18 @@ TEST(Preprocess, DarknetLetterboxesInGrey) {
   EXPECT_DOUBLE_EQ(filled.geometry.ToImageY(2), 0);
   EXPECT_DOUBLE_EQ(filled.geometry.ToImageY(6), 40);
   EXPECT_DOUBLE_EQ(filled.geometry.ToImageX(4), 40);
+}
+
+TEST(Preprocess, FillsRowByRow) {
+  auto preset = Preprocess::Preset("tf", Dims{1, 3, 4, 5});
+  ASSERT_TRUE(preset.ok());
+  std::vector<uint64_t> firsts;
+  const auto note = [&](uint64_t first, std::span<const float> values) {
+    firsts.push_back(first);
+    EXPECT_EQ(values.size(), 5U);
+  };
+  ASSERT_TRUE(preset->Fill(Noise(9, 9), Dims{1, 3, 4, 5}, note).ok());
+  EXPECT_EQ(firsts, (std::vector<uint64_t>{0, 20, 40, 5, 25, 45, 10, 30, 50, 15, 35, 55}));
 }
 
 TEST(Preprocess, GreyIsOneChannel) {

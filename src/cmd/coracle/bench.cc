@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,7 @@
 #include "cmd/coracle/verbs.h"
 #include "cmd/support/latencies.h"
 #include "cmd/support/line_child.h"
-#include "cmd/support/machine_rates.h"
+#include "cmd/support/plan_options.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
 
@@ -26,6 +25,7 @@ struct BenchOptions {
   std::string memory = "unlimited";
   std::string against;
   std::string ort_library;
+  std::string pin = "auto";
   uint32_t threads = 1;
   uint32_t rounds = 0;
   double seconds = 5;
@@ -52,14 +52,15 @@ std::vector<std::string> SplitList(const std::string& text) {
 }
 
 Result<Entrant> StartOurs(const std::string& sealed, const std::string& key, uint64_t budget,
-                          uint32_t threads) {
+                          const BenchOptions& options) {
   Entrant entrant;
   entrant.engine = "coracle";
   entrant.budget_bytes = budget;
   const std::string memory = budget == UINT64_MAX ? "unlimited" : std::to_string(budget);
   TRY_ASSIGN(entrant.child, LineChild::Start(ProgramFolder() + "/coracle",
                                              {"bench-worker", sealed, "--key", key, "--memory",
-                                              memory, "--threads", std::to_string(threads)}));
+                                              memory, "--threads", std::to_string(options.threads),
+                                              "--pin", options.pin}));
   return entrant;
 }
 
@@ -124,7 +125,7 @@ Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const std::st
   }
   for (const std::string& memory : SplitList(options.memory)) {
     TRY_ASSIGN(const uint64_t budget, ParseBudget(memory));
-    TRY_ASSIGN(Entrant entrant, StartOurs(sealed, key, budget, options.threads));
+    TRY_ASSIGN(Entrant entrant, StartOurs(sealed, key, budget, options));
     entrants.push_back(std::move(entrant));
   }
   for (Entrant& entrant : entrants) {
@@ -213,7 +214,9 @@ Result<Report> Bench(const BenchOptions& options) {
     sealed = momentary->sealed_path();
     key = momentary->key_path();
   }
-  const MachineRatesReport rates = MeasureRates();
+  host::PosixClock clock;
+  const runtime::MachinePeaks peaks = runtime::MeasurePeaks(clock);
+  TRY_ASSIGN(const plan::MachineRates rates, runtime::MeasureRates(clock));
   TRY_ASSIGN(std::vector<Entrant> entrants, StartAll(options, sealed, key));
   if (entrants.empty()) return Error{Code::kInvalidArgument, "nothing to measure: give --memory"};
   TRY(Race(entrants, options));
@@ -227,13 +230,13 @@ Result<Report> Bench(const BenchOptions& options) {
     report.json["runs"].push_back(RunJson(entrant, options.threads, first_ms));
     report.text += RunRow(report.json["runs"].back());
   }
-  report.json["machine"] = {{"fma_gflops", rates.fma_gflops},
+  report.json["machine"] = {{"fma_gflops", peaks.fma_gflops},
                             {"aead_gbps", rates.aead_gbps},
-                            {"read_gbps", rates.read_gbps}};
+                            {"read_gbps", peaks.read_gbps}};
   report.text += fmt::format(
       "one core here: {:.0f} GFLOP/s, opens {:.1f} GB/s, reads {:.1f} GB/s; {} worker{}, {} "
       "rounds\n",
-      rates.fma_gflops, rates.aead_gbps, rates.read_gbps, options.threads,
+      peaks.fma_gflops, rates.aead_gbps, peaks.read_gbps, options.threads,
       options.threads == 1 ? "" : "s", entrants.front().latencies.ms.size());
   return report;
 }
@@ -242,29 +245,17 @@ struct WorkerOptions {
   std::string path;
   std::string key;
   std::string memory = "unlimited";
+  std::string pin = "auto";
   uint32_t threads = 1;
 };
-
-void FillRandom(runtime::Session& session, const graph::Graph& graph) {
-  std::mt19937 random(1);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  std::vector<float> piece(4096);
-  for (uint32_t input = 0; input < graph.inputs.size(); ++input) {
-    const uint64_t elements = graph.inputs[input].shape.Elements();
-    for (uint64_t first = 0; first < elements; first += piece.size()) {
-      const uint64_t count = std::min<uint64_t>(piece.size(), elements - first);
-      std::generate_n(piece.begin(), count, [&] { return uniform(random); });
-      session.WriteInput(input, first, std::span(piece).first(count));
-    }
-  }
-}
 
 /// Speaks the reference hosts' protocol: ready, then `run` and `rss` as they are asked.
 Result<Report> ServeBench(const WorkerOptions& options) {
   TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
   TRY_ASSIGN(const OpenedModel opened,
              OpenSealed(options.path, options.key, host::BlobAccess::kView));
-  TRY_ASSIGN(const auto prediction, Prediction::Make(opened, budget, options.threads));
+  TRY_ASSIGN(const auto prediction,
+             Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin)));
   std::cout << R"({"ready":true})"
             << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
   Measured measured;
@@ -272,7 +263,7 @@ Result<Report> ServeBench(const WorkerOptions& options) {
   while (std::getline(std::cin, line) && line != "quit") {
     Json answer;
     if (line == "run") {
-      FillRandom(prediction->session(), opened.model->manifest().graph);
+      prediction->FillWithNoise();
       TRY_ASSIGN(measured, prediction->Run());
       answer = {{"ms", measured.latency_ms}};
     } else {
@@ -295,6 +286,7 @@ void AddBenchWorker(CLI::App& app, Console& console) {
   verb->add_option("--key", options->key)->required();
   verb->add_option("--memory", options->memory);
   verb->add_option("--threads", options->threads);
+  AddPinOption(verb, options->pin);
   console.Register(verb, [options] { return ServeBench(*options); });
 }
 
@@ -314,6 +306,7 @@ void AddBench(CLI::App& app, Console& console) {
   verb->add_option("--threads", options->threads, "Threads of every engine")
       ->check(CLI::Range(1U, plan::kMaxThreads))
       ->capture_default_str();
+  AddPinOption(verb, options->pin);
   verb->add_option("--rounds", options->rounds, "Rounds (default: about --seconds)");
   verb->add_option("--seconds", options->seconds, "About how long to measure")
       ->capture_default_str();

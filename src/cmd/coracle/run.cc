@@ -12,6 +12,7 @@
 #include "cmd/support/answering.h"
 #include "cmd/support/feeding.h"
 #include "cmd/support/latencies.h"
+#include "cmd/support/plan_options.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
 
@@ -26,6 +27,7 @@ struct RunOptions {
   std::string output;
   std::string draw;
   std::string blob = "view";
+  std::string pin = "auto";
   uint32_t top = 5;
   uint32_t repeat = 1;
   uint32_t threads = 1;
@@ -68,7 +70,8 @@ Result<Report> Run(const RunOptions& options) {
   TRY_ASSIGN(const Feed feed, Feed::Parse(manifest, options.inputs));
   TRY_ASSIGN(const auto answering,
              Answering::Make(manifest, options.output, options.draw, options.top));
-  TRY_ASSIGN(const auto prediction, Prediction::Make(opened, budget, options.threads));
+  TRY_ASSIGN(const auto prediction,
+             Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin)));
 
   Latencies latencies;
   latencies.ms.reserve(options.repeat);
@@ -126,6 +129,7 @@ void AddRun(CLI::App& app, Console& console) {
                    "How ciphertext is reached: view (mapped) or read (one call a chunk)")
       ->check(CLI::IsMember({"view", "read"}))
       ->capture_default_str();
+  AddPinOption(verb, options->pin);
   verb->footer(
       "Example:\n  coracle run model.sealed --key owner.key --memory 8MiB --input photo.jpg --top "
       "3");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cmd/support/describe.h"
+#include "runtime/ports.h"
 #include "vision/draw.h"
 #include "vision/image.h"
 #include "vision/npy.h"
@@ -17,7 +18,8 @@ namespace {
 
 constexpr size_t kPieceElements = 4096;
 
-/// One output of a session, as decoders read it.
+/// One output of a session, as decoders read it. They know of no failure: what could not be read
+/// is zeros to them, and status() is asked before anything of theirs is used.
 class SessionOutput final : public vision::OutputView {
  public:
   SessionOutput(const runtime::Session& session, const graph::Port& port, uint32_t index)
@@ -25,14 +27,30 @@ class SessionOutput final : public vision::OutputView {
   std::string_view name() const override { return port_.name; }
   const Shape& shape() const override { return port_.shape; }
   void Read(uint64_t first, std::span<float> values) const override {
-    session_.ReadOutput(index_, first, values);
+    Status read = session_.ReadOutput(index_, first, values);
+    if (read.ok()) return;
+    std::ranges::fill(values, 0.0F);
+    if (status_.ok()) status_ = std::move(read);
+  }
+  /// The first failure of Read.
+  const Status& status() const { return status_; }
+  const graph::Port& port() const { return port_; }
+  /// True if reading row by row is much less work than in the file's order.
+  bool WantsRowOrder() const {
+    return session_.plan().tensors[Position(port_.tensor)].home == plan::Home::kOutside;
   }
 
  private:
   const runtime::Session& session_;
   const graph::Port& port_;
   uint32_t index_;
+  mutable Status status_;
 };
+
+Status StatusOf(const std::vector<SessionOutput>& outputs) {
+  for (const SessionOutput& output : outputs) TRY(output.status());
+  return {};
+}
 
 std::vector<SessionOutput> Outputs(const runtime::Session& session,
                                    const seal::Manifest& manifest) {
@@ -46,13 +64,23 @@ std::vector<SessionOutput> Outputs(const runtime::Session& session,
 Status WriteNpy(const SessionOutput& output, const std::string& path) {
   TRY_ASSIGN(vision::NpyWriter writer, vision::NpyWriter::Create(path, output.shape()));
   std::array<float, kPieceElements> piece;
-  const uint64_t elements = output.shape().Elements();
-  for (uint64_t first = 0; first < elements; first += kPieceElements) {
-    const std::span<float> values(piece.data(),
-                                  std::min<uint64_t>(kPieceElements, elements - first));
-    output.Read(first, values);
-    TRY(writer.Append(values));
+  if (output.WantsRowOrder() && writer.TakesAnyOrder()) {
+    TRY(runtime::ForEachRowPiece(output.port(), kPieceElements,
+                                 [&](uint64_t first, uint64_t count) -> Status {
+                                   const std::span<float> values(piece.data(), count);
+                                   output.Read(first, values);
+                                   return writer.WriteAt(first, values);
+                                 }));
+  } else {
+    const uint64_t elements = output.shape().Elements();
+    for (uint64_t first = 0; first < elements; first += kPieceElements) {
+      const std::span<float> values(piece.data(),
+                                    std::min<uint64_t>(kPieceElements, elements - first));
+      output.Read(first, values);
+      TRY(writer.Append(values));
+    }
   }
+  TRY(output.status());
   return writer.Finish();
 }
 
@@ -118,8 +146,9 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
   std::vector<const vision::OutputView*> views;
   views.reserve(outputs.size());
   for (const SessionOutput& output : outputs) views.push_back(&output);
-  TRY_ASSIGN(const vision::Answer answer,
-             decoder_->Decode(views, manifest_.labels, {top_, geometry}));
+  Result<vision::Answer> decoded = decoder_->Decode(views, manifest_.labels, {top_, geometry});
+  TRY(StatusOf(outputs));  // before what the decoder says of zeros
+  TRY_ASSIGN(const vision::Answer answer, std::move(decoded));
   report.json["outputs"][answer.output].update(Json(answer.ToJson()));
   report.text += answer.ToText();
   if (draw_.empty()) return report;
@@ -129,6 +158,7 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
   }
   TRY_ASSIGN(const vision::Image drawn,
              vision::Draw(image ? &*image : nullptr, answer, views, geometry));
+  TRY(StatusOf(outputs));
   TRY(vision::WritePng(drawn, draw_));
   report.json["drawn"] = draw_;
   return report;

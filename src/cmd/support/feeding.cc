@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/ports.h"
 #include "tensor/dtype.h"
 #include "vision/image.h"
 #include "vision/npy.h"
@@ -55,7 +56,7 @@ Result<Feed> Feed::Parse(const seal::Manifest& manifest,
     const graph::Port& port = manifest.graph.inputs[input];
     if (twice)
       return Error{Code::kInvalidArgument, fmt::format("--input: '{}' is given twice", port.name)};
-    feed.sources_.push_back({input, path, port.shape, port.name});
+    feed.sources_.push_back({input, path, port});
     if (vision::HasImageName(path)) feed.image_path_ = path;
   }
   if (feed.sources_.size() != manifest.graph.inputs.size()) {
@@ -86,11 +87,11 @@ Result<std::optional<vision::Geometry>> Feed::FillFromImage(const Source& source
         fmt::format(
             "{}: the model was sealed without --preprocess, so it takes no image; give input '{}' "
             "({}) as .npy or .raw",
-            source.path, source.name, source.shape.ToString())};
+            source.path, source.port.name, source.port.shape.ToString())};
   }
   TRY_ASSIGN(const vision::Image image, vision::LoadImage(source.path));
   TRY_ASSIGN(const vision::Geometry geometry,
-             preprocess_.Fill(image, source.shape.dims(),
+             preprocess_.Fill(image, source.port.shape.dims(),
                               [&](uint64_t first, std::span<const float> values) {
                                 session.WriteInput(source.input, first, values);
                               }));
@@ -99,29 +100,30 @@ Result<std::optional<vision::Geometry>> Feed::FillFromImage(const Source& source
 
 Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {
   TRY_ASSIGN(const vision::NpyReader reader,
-             source.path.ends_with(".raw") ? vision::NpyReader::OpenRaw(source.path, source.shape)
-                                           : vision::NpyReader::Open(source.path));
+             source.path.ends_with(".raw")
+                 ? vision::NpyReader::OpenRaw(source.path, source.port.shape)
+                 : vision::NpyReader::Open(source.path));
   if (reader.dtype() != DType::kFloat32) {
     return Error{
         Code::kInvalidArgument,
         fmt::format(
             "{} holds {}, but input '{}' takes float32; save it with .astype(numpy.float32)",
-            source.path, DTypeName(reader.dtype()), source.name)};
+            source.path, DTypeName(reader.dtype()), source.port.name)};
   }
-  if (!(reader.shape() == source.shape)) {
-    return Error{Code::kInvalidArgument,
-                 fmt::format("{} holds {}, but input '{}' takes {}", source.path,
-                             reader.shape().ToString(), source.name, source.shape.ToString())};
+  if (!(reader.shape() == source.port.shape)) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format("{} holds {}, but input '{}' takes {}", source.path, reader.shape().ToString(),
+                    source.port.name, source.port.shape.ToString())};
   }
   std::array<float, kPieceElements> piece;
-  const uint64_t elements = source.shape.Elements();
-  for (uint64_t first = 0; first < elements; first += kPieceElements) {
-    const std::span<float> values(piece.data(),
-                                  std::min<uint64_t>(kPieceElements, elements - first));
-    TRY(reader.Read(first, values));
-    session.WriteInput(source.input, first, values);
-  }
-  return {};
+  return runtime::ForEachRowPiece(source.port, kPieceElements,
+                                  [&](uint64_t first, uint64_t count) -> Status {
+                                    const std::span<float> values(piece.data(), count);
+                                    TRY(reader.Read(first, values));
+                                    session.WriteInput(source.input, first, values);
+                                    return {};
+                                  });
 }
 
 }  // namespace coracle::cmd

@@ -30,8 +30,7 @@ class Feed {
   struct Source {
     uint32_t input = 0;
     std::string path;
-    Shape shape;
-    std::string name;
+    graph::Port port;
   };
   Result<std::optional<vision::Geometry>> FillFromImage(const Source& source,
                                                         runtime::Session& session) const;

@@ -1,26 +1,56 @@
 #include "cmd/support/prediction.h"
 
+#include <algorithm>
+#include <random>
 #include <utility>
+#include <vector>
 
 #include "cmd/support/heap_meter.h"
+#include "crypto/aead.h"
 #include "kernels/kernel.h"
-#include "plan/plan.h"
+#include "runtime/measure_rates.h"
+#include "runtime/ports.h"
 
 namespace coracle::cmd {
 
 Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened,
-                                                     uint64_t budget_bytes, uint32_t threads) {
-  plan::PlanRequest request;
-  request.budget_bytes = budget_bytes;
-  request.threads = threads;
-  TRY_ASSIGN(plan::Plan plan, plan::MakePlan(opened.model->manifest().graph, request));
+                                                     const plan::PlanRequest& request) {
+  plan::PlanRequest measured = request;
+  host::PosixClock clock;
+  TRY_ASSIGN(measured.rates, runtime::MeasureRates(clock));
+  TRY_ASSIGN(plan::Plan plan, plan::MakePlan(opened.model->manifest().graph, measured));
+  return Make(opened, std::move(plan));
+}
+
+Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened, plan::Plan plan) {
   std::unique_ptr<Prediction> prediction(new Prediction);
   prediction->path_ = opened.given_path;
+  prediction->graph_ = &opened.model->manifest().graph;
+  if (runtime::KeepsRowsOutside(plan)) {
+    TRY_ASSIGN(prediction->seal_,
+               runtime::ProcessSeal::Create(prediction->entropy_, prediction->memory_,
+                                            crypto::PreferredAeadBackend()));
+  }
   TRY_ASSIGN(
       prediction->session_,
       runtime::Session::Create(*opened.model, std::move(plan), kernels::SimdKernels(),
-                               {&prediction->memory_, &prediction->threads_, &prediction->clock_}));
+                               {&prediction->memory_, &prediction->threads_, &prediction->clock_,
+                                prediction->seal_.get(), &prediction->outside_memory_}));
   return prediction;
+}
+
+void Prediction::FillWithNoise() {
+  constexpr uint64_t kPieceElements = 4096;
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> values(kPieceElements);
+  for (uint32_t input = 0; input < graph_->inputs.size(); ++input) {
+    runtime::ForEachRowPiece(
+        graph_->inputs[input], kPieceElements, [&](uint64_t first, uint64_t count) {
+          std::generate_n(values.begin(), count, [&] { return uniform(random); });
+          session_->WriteInput(input, first, std::span(values).first(count));
+        });
+  }
 }
 
 Result<Measured> Prediction::Run() {

@@ -7,8 +7,11 @@
 #include "base/result.h"
 #include "cmd/support/sealed_file.h"
 #include "host/posix/clock.h"
+#include "host/posix/entropy.h"
 #include "host/posix/memory.h"
+#include "host/posix/outside_memory.h"
 #include "host/posix/threads.h"
+#include "plan/plan.h"
 #include "runtime/session.h"
 
 namespace coracle::cmd {
@@ -24,9 +27,13 @@ struct Measured {
 class Prediction {
  public:
   /// Errors: kOutOfBudget before anything runs, naming needed and available bytes and the layer.
-  static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened, uint64_t budget_bytes,
-                                                  uint32_t threads);
+  static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened,
+                                                  const plan::PlanRequest& request);
+  /// The same for a plan that has been made.
+  static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened, plan::Plan plan);
 
+  /// Writes every input: the same noise each time.
+  void FillWithNoise();
   runtime::Session& session() { return *session_; }
   /// One run, timed and metered.
   Result<Measured> Run();
@@ -34,9 +41,13 @@ class Prediction {
  private:
   Prediction() = default;
   std::string path_;
+  const graph::Graph* graph_ = nullptr;
   host::PosixMemory memory_;
   host::PosixThreads threads_;
   host::PosixClock clock_;
+  host::PosixEntropy entropy_;
+  host::PosixOutsideMemory outside_memory_;
+  std::unique_ptr<runtime::ProcessSeal> seal_;  ///< null if the plan keeps nothing outside
   std::unique_ptr<runtime::Session> session_;
 };
 

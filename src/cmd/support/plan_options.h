@@ -1,0 +1,18 @@
+// The options that choose a plan: the same words for every verb.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "plan/plan.h"
+
+namespace coracle::cmd {
+
+/// --pin auto|none: may memory that is left over keep weights open between predictions?
+void AddPinOption(CLI::App* verb, std::string& pin);
+
+/// The request, but for the rates. Requires: `pin` is auto or none.
+plan::PlanRequest PlanRequestOf(uint64_t budget_bytes, uint32_t threads, const std::string& pin);
+
+}  // namespace coracle::cmd
