@@ -16,6 +16,8 @@
 #include "cmd/support/plan_options.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
+#include "host/posix/clock.h"
+#include "runtime/measure_rates.h"
 
 namespace coracle::cmd {
 namespace {
@@ -263,7 +265,7 @@ Result<Report> ServeBench(const WorkerOptions& options) {
   while (std::getline(std::cin, line) && line != "quit") {
     Json answer;
     if (line == "run") {
-      prediction->FillWithNoise();
+      TRY(prediction->FillWithNoise());
       TRY_ASSIGN(measured, prediction->Run());
       answer = {{"ms", measured.latency_ms}};
     } else {

@@ -8,6 +8,7 @@
 #include "cmd/support/describe.h"
 #include "cmd/support/sealed_file.h"
 #include "crypto/owner_key.h"
+#include "plan/plan.h"
 
 namespace coracle::cmd {
 namespace {

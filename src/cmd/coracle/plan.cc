@@ -52,7 +52,7 @@ Result<Measurement> Measure(const OpenedModel& opened, const plan::Plan& plan,
   TRY_ASSIGN(const auto prediction, Prediction::Make(opened, plan));
   Measurement best;
   for (int run = 0; run < kMeasuredRuns; ++run) {
-    prediction->FillWithNoise();
+    TRY(prediction->FillWithNoise());
     const double before = runtime::MeasurePace(clock, rates);
     TRY(prediction->Run());
     const double pace = (before + runtime::MeasurePace(clock, rates)) / 2;

@@ -39,18 +39,20 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened, 
   return prediction;
 }
 
-void Prediction::FillWithNoise() {
+Status Prediction::FillWithNoise() {
   constexpr uint64_t kPieceElements = 4096;
   std::mt19937 random(1);
   std::uniform_real_distribution<float> uniform(-1, 1);
   std::vector<float> values(kPieceElements);
   for (uint32_t input = 0; input < graph_->inputs.size(); ++input) {
-    runtime::ForEachRowPiece(
+    TRY(runtime::ForEachRowPiece(
         graph_->inputs[input], kPieceElements, [&](uint64_t first, uint64_t count) {
           std::generate_n(values.begin(), count, [&] { return uniform(random); });
           session_->WriteInput(input, first, std::span(values).first(count));
-        });
+          return Status();
+        }));
   }
+  return {};
 }
 
 Result<Measured> Prediction::Run() {

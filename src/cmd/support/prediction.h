@@ -33,7 +33,7 @@ class Prediction {
   static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened, plan::Plan plan);
 
   /// Writes every input: the same noise each time.
-  void FillWithNoise();
+  Status FillWithNoise();
   runtime::Session& session() { return *session_; }
   /// One run, timed and metered.
   Result<Measured> Run();
