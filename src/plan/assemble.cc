@@ -41,7 +41,7 @@ class Assembler {
     AddStaging();
     for (StepNumber step = 0; step < choice_.segments.size(); ++step) AddStep(step);
     FindLoads();
-    packing_ = Pack(buffers_, overlays_, PackLimits{0, kQuickSearchWork});
+    packing_ = Pack(buffers_, overlays_, PackLimits{0, recipe_.search_work});
     plan_.live_load_bound_bytes = std::min(packing_.bound_bytes, packing_.pool_bytes);
     plan_.pool_bytes = packing_.pool_bytes;
     for (size_t i = 0; i < graph_.tensors.size(); ++i) PlaceTensor(static_cast<TensorIndex>(i));
@@ -225,7 +225,9 @@ class Assembler {
       made.parts.push_back(PartOf(step, number));
     }
     if (segment.stretch->elided) return;
-    made.workers = segment.workers;
+    const bool divided = std::any_of(made.parts.begin(), made.parts.end(),
+                                     [](const Part& part) { return part.split != Split::kNone; });
+    made.workers = divided ? segment.workers : 1;
     for (size_t i = 0; i < schedule.rings.size(); ++i) {
       const Ring& ring = schedule.rings[i];
       const graph::RowShape rows = graph::RowsOf(graph_.shape(ring.tensor));

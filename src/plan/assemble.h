@@ -18,6 +18,7 @@ struct Recipe {
   const std::vector<graph::NodeIndex>* order = nullptr;
   /// By NodeNumber: weights kept between predictions. Empty: none.
   std::vector<bool> pinned;
+  uint64_t search_work = kQuickSearchWork;  ///< PackLimits
 };
 
 /// The plan, with budget_bytes unlimited. Its times are those of `rates`.

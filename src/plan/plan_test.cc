@@ -31,6 +31,15 @@ Plan PlanOrFail(const graph::Graph& graph, const PlanRequest& request) {
   return *std::move(plan);
 }
 
+/// A machine on which opening weights costs much beside computing.
+MachineRates SlowRates() {
+  MachineRates rates;
+  rates.fma_gflops = 50;
+  rates.aead_gbps = 1;
+  rates.weight_gbps = 1;
+  return rates;
+}
+
 struct Extremes {
   Plan layers, smallest;
 };
@@ -39,7 +48,9 @@ Extremes PlanExtremes(const char* name, const graph::Graph& graph) {
   const auto start = std::chrono::steady_clock::now();
   const LeastBudget least = FindLeastBudget(graph);
   const auto middle = std::chrono::steady_clock::now();
-  Extremes extremes{PlanOrFail(graph, {}), PlanOrFail(graph, {least.bytes, 1, {}})};
+  PlanRequest whole;
+  whole.pinning = Pinning::kNone;
+  Extremes extremes{PlanOrFail(graph, whole), PlanOrFail(graph, {least.bytes, 1, {}})};
   const auto end = std::chrono::steady_clock::now();
   const auto ms = [](auto duration) {
     return std::chrono::duration<double, std::milli>(duration).count();
@@ -60,17 +71,22 @@ Extremes PlanExtremes(const char* name, const graph::Graph& graph) {
 TEST(PlanNetworks, Vgg16) {
   const Extremes plans = PlanExtremes("VGG-16", MakeVgg16());
   EXPECT_LE(plans.layers.pool_bytes, 32 * kMiB);
-  EXPECT_LE(plans.smallest.pool_bytes, 14 * kMiB);
+  EXPECT_LE(plans.smallest.pool_bytes, kMiB / 2);
+  EXPECT_LE(FindLeastBudget(MakeVgg16(), Passes::kSingle).bytes, 66 * kMiB / 10);
 }
 
 TEST(PlanNetworks, ResNet50) {
   const Extremes plans = PlanExtremes("ResNet-50", MakeResNet50());
   EXPECT_LE(plans.layers.pool_bytes, 12 * kMiB);
+  EXPECT_LE(plans.smallest.pool_bytes, kMiB / 2);
+  EXPECT_LE(FindLeastBudget(MakeResNet50(), Passes::kSingle).bytes, 5 * kMiB);
 }
 
 TEST(PlanNetworks, MobileNetV2) {
   const Extremes plans = PlanExtremes("MobileNetV2", MakeMobileNetV2());
   EXPECT_LE(plans.layers.pool_bytes, 6 * kMiB);
+  EXPECT_LE(plans.smallest.pool_bytes, 65 * kMiB / 100);
+  EXPECT_LE(FindLeastBudget(MakeMobileNetV2(), Passes::kSingle).bytes, 85 * kMiB / 100);
 }
 
 TEST(PlanNetworks, DenseNet121ElidesItsConcats) {
@@ -95,7 +111,7 @@ TEST(MakePlan, LeastBudgetIsExact) {
     const graph::Graph graph = MakeRandomNetwork(seed);
     const LeastBudget least = FindLeastBudget(graph);
     for (const PlanRequest& request :
-         {PlanRequest{least.bytes, 1, {}}, PlanRequest{least.bytes, 4, {1, 1, 1}}}) {
+         {PlanRequest{least.bytes, 1, {}}, PlanRequest{least.bytes, 4, SlowRates()}}) {
       EXPECT_TRUE(MakePlan(graph, request).ok());
       PlanRequest less = request;
       less.budget_bytes = least.bytes - 1;
@@ -107,10 +123,11 @@ TEST(MakePlan, LeastBudgetIsExact) {
 }
 
 TEST(MakePlan, RefusalSaysWhatIsNeededAndWhere) {
-  const Result<Plan> refused = MakePlan(MakeVgg16(), {8 * kMiB, 1, {}});
+  const Result<Plan> refused = MakePlan(MakeVgg16(), {kMiB / 4, 1, {}});
   ASSERT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error().message,
-              testing::MatchesRegex("needs 1[0-9.]+ MiB .layer n[0-9]+., has 8 MiB"));
+  EXPECT_THAT(
+      refused.error().message,
+      testing::MatchesRegex("needs [0-9.]+ KiB .layers? n[0-9]+( to n[0-9]+)?., has 256 KiB"));
 }
 
 TEST(MakePlan, LargerBudgetIsNeverSlower) {
@@ -121,11 +138,12 @@ TEST(MakePlan, LargerBudgetIsNeverSlower) {
     for (uint32_t threads : {1U, 4U}) {
       double before = 1e300;
       for (uint64_t budget = least; budget < 3 * least; budget += least / 16 + 1) {
-        const Result<Plan> plan = MakePlan(graph, {budget, threads, {50, 1, 1}});
+        const Result<Plan> plan = MakePlan(graph, {budget, threads, SlowRates(), Pinning::kNone});
         ASSERT_TRUE(plan.ok());
         EXPECT_LE(plan->pool_bytes, budget);
-        EXPECT_LE(plan->predicted_ms, before);
-        before = plan->predicted_ms;
+        // Plans are chosen by estimates that leave out a little (the caches' share).
+        EXPECT_LE(plan->predicted_ms, before * 1.01);
+        before = std::min(before, plan->predicted_ms);
       }
     }
   }
@@ -177,8 +195,8 @@ TEST(MakePlan, IsDeterministic) {
 
 TEST(MakePlan, UsesSeveralWorkersWhereTheyHelp) {
   const graph::Graph graph = MakeResNet50();
-  const Plan one = PlanOrFail(graph, {});
-  const Plan two = PlanOrFail(graph, {kUnlimited, 2, {}});
+  const Plan one = PlanOrFail(graph, {kUnlimited, 1, {}, Pinning::kNone});
+  const Plan two = PlanOrFail(graph, {kUnlimited, 2, {}, Pinning::kNone});
   EXPECT_EQ(one.threads, 1U);
   EXPECT_EQ(two.threads, 2U);
   EXPECT_LT(two.predicted_ms, one.predicted_ms * 0.6);

@@ -25,12 +25,14 @@ using graph::NodeIndex;
 /// Plans are sought for these budgets only, each so many times the one before it, from the least
 /// one up: a larger budget then chooses among all that a smaller one could choose from.
 constexpr double kLevelRatio = 1.04;
-/// Levels right below the budget that are looked at, and, to leave room for pinned weights, every
-/// so many further down.
-constexpr size_t kNearLevels = 3;
+/// Levels below the budget whose plans fit and that are looked at, and, to leave room for pinned
+/// weights, every so many further down.
+constexpr int kNearLevels = 3;
 constexpr size_t kFarLevels = 8;
 /// Most plans that are laid out to find the smallest one.
 constexpr int kLeastTriesMax = 4;
+constexpr uint64_t kLeastSearchWork = 300'000;
+constexpr double kLeastFactors[] = {1.0, 1.02, 1.04, 1.07, 1.1, 1.15, 1.2};
 
 bool SharesWindows(const Graph& graph, const StorageMap& map) {
   for (size_t step = 0; step < graph.nodes.size(); ++step) {
@@ -70,8 +72,7 @@ Pins ChoosePins(const Graph& graph, const Choice& choice, const std::vector<Node
       if (weight_bytes == 0) continue;
       const NodeTime& time = node_times.At(segment.flow, node);
       const bool held = segment.held[node - stretch.begin];
-      const double saved =
-          time.open_ms + (held ? 0 : std::max(0.0, time.streamed_ms - time.held_ms));
+      const double saved = (held ? time.held_ms : time.streamed_ms) - (time.held_ms - time.open_ms);
       candidates.push_back({saved / static_cast<double>(weight_bytes), saved, weight_bytes, node});
     }
   }
@@ -150,7 +151,6 @@ struct Planner::Candidate {
   const WorldSearch* world = nullptr;
   Choice choice;
   uint64_t bytes = 0;  // what it was sought for
-  double ms = 0;       // with pins
 };
 
 Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads)
@@ -219,20 +219,25 @@ const Plan& Planner::Least(Passes passes) {
   for (const WorldSearch& world : Worlds(passes)) by_bytes.push_back(&world);
   std::stable_sort(by_bytes.begin(), by_bytes.end(),
                    [](const auto* a, const auto* b) { return a->least_bytes < b->least_bytes; });
+  // Where a world's least does not pack, a little more may.
   int tries = 0;
   for (const WorldSearch* world : by_bytes) {
     if (least && (tries == kLeastTriesMax || world->least_bytes >= least->pool_bytes)) break;
     ++tries;
-    const std::optional<Choice> choice =
-        world->least_search->Fastest(world->least_bytes, std::numeric_limits<double>::infinity());
-    CORACLE_CHECK(choice.has_value());
-    Plan plan = Assemble({world->world.get(), &order_, {}}, *choice, rates_);
-    if (!least || plan.pool_bytes < least->pool_bytes) least = std::move(plan);
+    for (const double factor : kLeastFactors) {
+      const auto bytes = static_cast<uint64_t>(static_cast<double>(world->least_bytes) * factor);
+      if (least && bytes >= least->pool_bytes) break;
+      const std::optional<Choice> choice =
+          world->least_search->Fastest(bytes, std::numeric_limits<double>::infinity());
+      CORACLE_CHECK(choice.has_value());
+      Plan plan = Assemble({world->world.get(), &order_, {}, kLeastSearchWork}, *choice, rates_);
+      if (!least || plan.pool_bytes < least->pool_bytes) least = std::move(plan);
+    }
   }
   return *least;
 }
 
-std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Pinning pinning, Passes passes) {
+std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
   uint64_t most = 0;
   for (const WorldSearch& world : Worlds(passes)) most = std::max(most, world.layer_peak_bytes);
   std::vector<uint64_t> all;
@@ -244,12 +249,7 @@ std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Pinning pinning, Pa
     if (bytes >= most) break;
   }
   std::reverse(all.begin(), all.end());
-  std::vector<uint64_t> levels;
-  for (size_t i = 0; i < all.size(); ++i) {
-    const bool far = pinning == Pinning::kAuto && i % kFarLevels == 0;
-    if (i < kNearLevels || far) levels.push_back(all[i]);
-  }
-  return levels;
+  return all;
 }
 
 const std::optional<Planner::Candidate>& Planner::FastestAt(uint64_t level_bytes, Passes passes) {
@@ -263,7 +263,7 @@ const std::optional<Planner::Candidate>& Planner::FastestAt(uint64_t level_bytes
     std::optional<Choice> choice = world.search->Fastest(level_bytes, ms_max);
     if (!choice) continue;
     ms_max = choice->ms;
-    fastest = Candidate{&world, *std::move(choice), level_bytes, ms_max};
+    fastest = Candidate{&world, *std::move(choice), level_bytes};
   }
   return known.emplace(level_bytes, std::move(fastest)).first->second;
 }
@@ -291,21 +291,39 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
   const Plan& least = Least(passes);
   if (least.pool_bytes > budget_bytes) return OutOfBudget(graph_, least, budget_bytes);
   if (passes == Passes::kSingle) pinning = Pinning::kNone;
-  std::vector<Candidate> candidates;
-  for (const uint64_t bytes : Levels(budget_bytes, pinning, passes)) {
+  // Estimates choose the levels; what the plans laid out take decides among them. Levels whose
+  // plan does not pack into the budget are passed over.
+  std::vector<const Candidate*> far;
+  std::optional<Plan> best;
+  int fitting = 0;
+  size_t number = 0;
+  for (const uint64_t bytes : Levels(budget_bytes, passes)) {
+    const bool is_far = number++ % kFarLevels == kFarLevels - 1;
+    if (fitting == kNearLevels && (pinning == Pinning::kNone || !is_far)) continue;
     const std::optional<Candidate>& fastest = FastestAt(bytes, passes);
     if (!fastest) continue;
-    candidates.push_back(*fastest);
-    if (pinning == Pinning::kNone) continue;
-    candidates.back().ms -=
-        ChoosePins(graph_, fastest->choice, times_, budget_bytes - bytes).saved_ms;
+    if (fitting == kNearLevels) {
+      far.push_back(&*fastest);
+      continue;
+    }
+    std::optional<Plan> plan = Try(*fastest, budget_bytes, pinning);
+    if (!plan) continue;
+    ++fitting;
+    if (!best || plan->predicted_ms < best->predicted_ms) best = std::move(plan);
   }
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.ms < b.ms; });
-  std::optional<Plan> best;
-  for (const Candidate& candidate : candidates) {
-    best = Try(candidate, budget_bytes, pinning);
-    if (best) break;
+  const Candidate* fastest = nullptr;
+  double fastest_ms = best ? best->predicted_ms : std::numeric_limits<double>::infinity();
+  for (const Candidate* const candidate : far) {
+    const uint64_t spare = budget_bytes - candidate->bytes;
+    const double ms =
+        candidate->choice.ms - ChoosePins(graph_, candidate->choice, times_, spare).saved_ms;
+    if (ms >= fastest_ms) continue;
+    fastest_ms = ms;
+    fastest = candidate;
+  }
+  if (fastest != nullptr) {
+    std::optional<Plan> plan = Try(*fastest, budget_bytes, pinning);
+    if (plan && plan->predicted_ms < best->predicted_ms) best = std::move(plan);
   }
   if (!best || best->predicted_ms > least.predicted_ms) best = least;
   best->budget_bytes = budget_bytes;

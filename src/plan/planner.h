@@ -36,7 +36,8 @@ class Planner {
 
   std::vector<WorldSearch>& Worlds(Passes passes);
   void AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds);
-  std::vector<uint64_t> Levels(uint64_t budget_bytes, Pinning pinning, Passes passes);
+  /// From the largest one within the budget down.
+  std::vector<uint64_t> Levels(uint64_t budget_bytes, Passes passes);
   const std::optional<Candidate>& FastestAt(uint64_t level_bytes, Passes passes);
   std::optional<Plan> Try(const Candidate& candidate, uint64_t budget_bytes, Pinning pinning) const;
 

@@ -105,7 +105,8 @@ class TableBuilder {
   bool InPool(TensorIndex tensor, NodeNumber begin, NodeNumber end) const {
     return !IsOutside(tensor) && !IsInner(world_, tensor, begin, end);
   }
-  bool MaySharesStep(NodeNumber begin, NodeNumber end) const;
+  bool Overlap(TensorIndex a, TensorIndex b) const;
+  bool MayShareStep(NodeNumber begin, NodeNumber end) const;
   uint32_t RingUnits(TensorIndex tensor, uint32_t flow);
   uint32_t WindowRows(TensorIndex tensor, NodeNumber begin, NodeNumber end, uint32_t flow);
   void Touch(TensorIndex tensor, NodeNumber begin, NodeNumber end);
@@ -201,22 +202,37 @@ TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
   return traits;
 }
 
+bool TableBuilder::Overlap(TensorIndex a, TensorIndex b) const {
+  const View& va = world_.map.views[Position(a)];
+  const View& vb = world_.map.views[Position(b)];
+  const auto width = [this](TensorIndex tensor) {
+    return graph::RowsOf(graph_.shape(tensor)).channels * sizeof(float);
+  };
+  if (va.pitch != vb.pitch) return true;
+  // Slices of one grid of pixels; those of different pixels are taken to overlap too.
+  const uint64_t begin_a = va.offset % va.pitch;
+  const uint64_t begin_b = vb.offset % vb.pitch;
+  return begin_a < begin_b + width(b) && begin_b < begin_a + width(a);
+}
+
 /// A node whose output lies over an operand would, row by row, destroy what lagging readers still
-/// read; an elided one would copy onto itself.
-bool TableBuilder::MaySharesStep(NodeNumber begin, NodeNumber end) const {
+/// read; an elided one would copy onto itself, or onto what it is a view of.
+bool TableBuilder::MayShareStep(NodeNumber begin, NodeNumber end) const {
   for (const NodeNumber number : sharers_) {
     const Traits& traits = traits_[number];
-    const Node& node = graph_.nodes[number];
-    if (!InPool(node.output, begin, end)) continue;
-    if (traits.elided) {
-      for (const TensorIndex input : node.inputs) {
-        if (InPool(input, begin, end)) return false;
-      }
-      continue;
-    }
+    const TensorIndex output = graph_.nodes[number].output;
+    if (!InPool(output, begin, end)) continue;
     const bool read_before =
         traits.last_other_reader != kNoNode && traits.last_other_reader >= begin;
-    if (read_before && InPool(traits.shares_with, begin, end)) return false;
+    if (!traits.elided && read_before && InPool(traits.shares_with, begin, end)) return false;
+    const View& view = world_.map.views[Position(output)];
+    for (const TensorIndex member : world_.map.storages[Position(view.storage)].members) {
+      const NodeNumber maker = uses_.makers[Position(member)];
+      const bool live = (maker == kNoNode || maker < end) && LastOf(member) >= begin;
+      const bool replaced = !traits.elided && member == traits.shares_with;
+      if (member == output || replaced || !live || !InPool(member, begin, end)) continue;
+      if (Overlap(member, output)) return false;
+    }
   }
   return true;
 }
@@ -359,7 +375,7 @@ std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
     if (LastOf(node.output) == number) add_inner(node.output);  // nobody reads it
     if (!grown.single() && inner[0] * kPoolAlignment > bytes_max_) break;
     if (traits.elided && grown.single()) continue;
-    if (!grown.single() && !MaySharesStep(begin, end)) continue;
+    if (!grown.single() && !MayShareStep(begin, end)) continue;
     Stretch& made = stretches.emplace_back(grown);
     made.window_units = inner;
     for (const Touched& at : touched_) {

@@ -12,6 +12,14 @@
 namespace coracle::plan {
 namespace {
 
+/// Rates that make steps worth dividing.
+MachineRates SlowRates() {
+  MachineRates rates;
+  rates.fma_gflops = 0.1;
+  rates.aead_gbps = 0.1;
+  return rates;
+}
+
 /// Budgets from the least to far more than enough.
 std::vector<uint64_t> BudgetsOf(const graph::Graph& graph) {
   const uint64_t least = FindLeastBudget(graph).bytes;
@@ -24,8 +32,7 @@ TEST(Validate, AcceptsEveryPlanOfRandomNetworks) {
     const graph::Graph graph = MakeRandomNetwork(seed);
     for (uint64_t budget_bytes : BudgetsOf(graph)) {
       for (uint32_t threads : {1U, 3U, 8U}) {
-        // Slow rates make steps worth dividing.
-        const Result<Plan> plan = MakePlan(graph, {budget_bytes, threads, {0.1, 0.1, 0.1}});
+        const Result<Plan> plan = MakePlan(graph, {budget_bytes, threads, SlowRates()});
         ASSERT_TRUE(plan.ok()) << plan.error().message;
         const Status status = Validate(graph, *plan);
         ASSERT_TRUE(status.ok()) << status.error().message;
@@ -66,7 +73,7 @@ void CutFirst(Plan& plan, Form form) {
 
 TEST(Validate, RejectsEachBrokenRule) {
   const graph::Graph graph = SmallNetwork();
-  const Result<Plan> plan = MakePlan(graph, {kUnlimited, 2, {0.1, 0.1, 0.1}});
+  const Result<Plan> plan = MakePlan(graph, {kUnlimited, 2, SlowRates(), Pinning::kNone});
   ASSERT_TRUE(plan.ok());
   ASSERT_TRUE(Validate(graph, *plan).ok());
   ASSERT_GT(plan->steps[0].workers, 1U);
@@ -132,7 +139,7 @@ TEST(Validate, RejectsEachBrokenRule) {
 
 TEST(Validate, SlotsMustBeApartFromEachOtherAndFromTensors) {
   const graph::Graph graph = SmallNetwork();
-  const Result<Plan> plan = MakePlan(graph, {kUnlimited, 2, {0.1, 0.1, 0.1}});
+  const Result<Plan> plan = MakePlan(graph, {kUnlimited, 2, SlowRates(), Pinning::kNone});
   ASSERT_TRUE(plan.ok());
   for (size_t i = 0; i < plan->steps.size(); ++i) {
     const Step& step = plan->steps[i];
