@@ -30,7 +30,7 @@ class Assembler {
 
   Plan Run() {
     for (StepNumber step = 0; step < choice_.segments.size(); ++step) {
-      const Stretch& stretch = *choice_.segments[step].stretch;
+      const Stretch& stretch = choice_.segments[step].stretch;
       for (NodeNumber node = stretch.begin; node < stretch.end; ++node) step_of_.push_back(step);
     }
     plan_.budget_bytes = kUnlimited;
@@ -42,8 +42,10 @@ class Assembler {
     for (StepNumber step = 0; step < choice_.segments.size(); ++step) AddStep(step);
     FindLoads();
     packing_ = Pack(buffers_, overlays_, PackLimits{0, recipe_.search_work});
-    plan_.live_load_bound_bytes = std::min(packing_.bound_bytes, packing_.pool_bytes);
-    plan_.pool_bytes = packing_.pool_bytes;
+    for (size_t i = 0; i < buffers_.size(); ++i) {
+      plan_.pool_bytes = std::max(plan_.pool_bytes, packing_.offsets[i] + used_bytes_[i]);
+    }
+    plan_.live_load_bound_bytes = std::min(packing_.bound_bytes, plan_.pool_bytes);
     for (size_t i = 0; i < graph_.tensors.size(); ++i) PlaceTensor(static_cast<TensorIndex>(i));
     plan_.input_staging = RangeOf(input_staging_, input_staging_bytes_);
     plan_.output_staging = RangeOf(output_staging_, output_staging_bytes_);
@@ -65,6 +67,7 @@ class Assembler {
   uint32_t Add(uint64_t bytes, StepNumber first, StepNumber last) {
     if (bytes == 0) return kNoBuffer;
     buffers_.push_back({RoundUp(bytes, kPoolAlignment), first, last});
+    used_bytes_.push_back(bytes);
     return static_cast<uint32_t>(buffers_.size() - 1);
   }
 
@@ -92,7 +95,7 @@ class Assembler {
       if (made && one_image && BirthOf(tensor) == DeathOf(tensor)) {
         const Segment& segment = choice_.segments[BirthOf(tensor) - 1];
         // A layer's output that nobody reads has a window too.
-        if (!segment.stretch->elided) home.home = Home::kStep;
+        if (!segment.stretch.elided) home.home = Home::kStep;
       } else if (world_.block_rows[i] > 0) {
         home.home = Home::kOutside;
         home.block_rows = world_.block_rows[i];
@@ -112,7 +115,7 @@ class Assembler {
         first = std::min(first, BirthOf(member));
         last = std::max(last, DeathOf(member));
       }
-      if (first <= last) storage_buffers_[i] = Add(world_.map.storages[i].bytes, first, last);
+      if (first <= last) storage_buffers_[i] = Add(world_.map.storages[i].used_bytes, first, last);
     }
   }
 
@@ -135,13 +138,12 @@ class Assembler {
   WeightsMode ModeOf(const Segment& segment, NodeNumber node) const {
     if (graph_.nodes[node].weights.chunks.empty()) return WeightsMode::kNone;
     if (!recipe_.pinned.empty() && recipe_.pinned[node]) return WeightsMode::kPinned;
-    return segment.held[node - segment.stretch->begin] ? WeightsMode::kHeld
-                                                       : WeightsMode::kStreamed;
+    return segment.held[node - segment.stretch.begin] ? WeightsMode::kHeld : WeightsMode::kStreamed;
   }
 
   void AddStep(StepNumber step) {
     const Segment& segment = choice_.segments[step];
-    const Stretch& stretch = *segment.stretch;
+    const Stretch& stretch = segment.stretch;
     StepBuffers& buffers = step_buffers_.emplace_back();
     Schedule& schedule = schedules_.emplace_back();
     if (stretch.elided) {
@@ -221,10 +223,10 @@ class Assembler {
     Schedule& schedule = schedules_[step];
     Step& made = plan_.steps.emplace_back();
     made.live_bytes = loads_[step + 1];
-    for (NodeNumber number = segment.stretch->begin; number < segment.stretch->end; ++number) {
+    for (NodeNumber number = segment.stretch.begin; number < segment.stretch.end; ++number) {
       made.parts.push_back(PartOf(step, number));
     }
-    if (segment.stretch->elided) return;
+    if (segment.stretch.elided) return;
     const bool divided = std::any_of(made.parts.begin(), made.parts.end(),
                                      [](const Part& part) { return part.split != Split::kNone; });
     made.workers = divided ? segment.workers : 1;
@@ -266,10 +268,10 @@ class Assembler {
 
   Part PartOf(StepNumber step, NodeNumber number) const {
     const Segment& segment = choice_.segments[step];
-    const NodeNumber local = number - segment.stretch->begin;
+    const NodeNumber local = number - segment.stretch.begin;
     Part part;
     part.node = static_cast<graph::NodeIndex>(number);
-    part.elided = segment.stretch->elided;
+    part.elided = segment.stretch.elided;
     if (part.elided) return part;
     part.weights = ModeOf(segment, number);
     part.held = RangeOf(step_buffers_[step].held[local], graph_.nodes[number].weights.TotalBytes());
@@ -289,6 +291,7 @@ class Assembler {
   std::vector<StepNumber> step_of_;  // by node
   Plan plan_;
   std::vector<Buffer> buffers_;
+  std::vector<uint64_t> used_bytes_;  // by buffer: without what rounds it up
   std::vector<Overlay> overlays_;
   std::vector<uint64_t> loads_;  // by packing time
   Packing packing_;

@@ -127,7 +127,7 @@ TEST(MakePlan, RefusalSaysWhatIsNeededAndWhere) {
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(
       refused.error().message,
-      testing::MatchesRegex("needs [0-9.]+ KiB .layers? n[0-9]+( to n[0-9]+)?., has 256 KiB"));
+      testing::MatchesRegex("needs [0-9.]+ KiB .layer n[0-9]+( to n[0-9]+)?., has 256 KiB"));
 }
 
 TEST(MakePlan, LargerBudgetIsNeverSlower) {

@@ -28,9 +28,12 @@ constexpr double kLevelRatio = 1.04;
 /// Levels below the budget whose plans fit and that are looked at, and, to leave room for pinned
 /// weights, every so many further down.
 constexpr int kNearLevels = 3;
+constexpr size_t kLevelsAtOnce = 6;
 constexpr size_t kFarLevels = 8;
 /// Most plans that are laid out to find the smallest one.
 constexpr int kLeastTriesMax = 4;
+/// A smaller pool is sought no further if it could be less than so many times smaller.
+constexpr double kWorthwhile = 1.01;
 constexpr uint64_t kLeastSearchWork = 300'000;
 constexpr double kLeastFactors[] = {1.0, 1.02, 1.04, 1.07, 1.1, 1.15, 1.2};
 
@@ -64,7 +67,7 @@ Pins ChoosePins(const Graph& graph, const Choice& choice, const std::vector<Node
   };
   std::vector<Candidate> candidates;
   for (const Segment& segment : choice.segments) {
-    const Stretch& stretch = *segment.stretch;
+    const Stretch& stretch = segment.stretch;
     const auto same_workers = [&](const NodeTimes& t) { return t.workers() == segment.workers; };
     const NodeTimes& node_times = *std::find_if(times.begin(), times.end(), same_workers);
     for (NodeNumber node = stretch.begin; node < stretch.end; ++node) {
@@ -106,7 +109,7 @@ Error OutOfBudget(const Graph& graph, const Plan& smallest, uint64_t budget_byte
     const std::string& first = graph.node(step->parts.front().node).name;
     const std::string& last = graph.node(step->parts.back().node).name;
     layer = step->parts.size() == 1 ? fmt::format(" (layer {})", first)
-                                    : fmt::format(" (layers {} to {})", first, last);
+                                    : fmt::format(" (layer {} to {})", first, last);
   }
   std::string needed = FormatBytes(smallest.pool_bytes);
   std::string has = FormatBytes(budget_bytes);
@@ -137,12 +140,10 @@ uint64_t LayerPeak(const Graph& graph, const StorageMap& map,
 
 }  // namespace
 
-/// One way of sharing and spilling, and what it allows.
+/// One way of sharing and spilling. Its table of segments is large, so it is made when it is needed
+/// and dropped: the planner runs in secure memory too.
 struct Planner::WorldSearch {
   std::unique_ptr<World> world;
-  std::unique_ptr<SegmentTable> table;
-  std::unique_ptr<Search> least_search;  // default rates, one worker
-  std::unique_ptr<Search> search;
   uint64_t least_bytes = 0;
   uint64_t layer_peak_bytes = 0;  // with more than this, layers are never cut up
 };
@@ -194,11 +195,9 @@ void Planner::AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSe
     const uint64_t peak = LayerPeak(graph_, map, least_scratch_bytes_);
     added.world = std::make_unique<World>(
         World{&graph_, &uses_, &ranges_, &flows_, block_rows, std::move(map)});
-    added.table = std::make_unique<SegmentTable>(*added.world, peak, rates_);
-    added.least_search = std::make_unique<Search>(*added.table, default_times_, passes);
-    added.search = std::make_unique<Search>(*added.table, times_, passes);
     added.layer_peak_bytes = peak;
-    added.least_bytes = added.least_search->LeastBytes();
+    const SegmentTable table(*added.world, peak, MachineRates{});
+    added.least_bytes = Search(table, default_times_, passes).LeastBytes();
     worlds.push_back(std::move(added));
   }
 }
@@ -224,11 +223,17 @@ const Plan& Planner::Least(Passes passes) {
   for (const WorldSearch* world : by_bytes) {
     if (least && (tries == kLeastTriesMax || world->least_bytes >= least->pool_bytes)) break;
     ++tries;
+    // Whatever the rates and the threads: whether a budget is refused must not depend on them.
+    const SegmentTable table(*world->world, world->layer_peak_bytes, MachineRates{});
+    const Search search(table, default_times_, passes);
     for (const double factor : kLeastFactors) {
       const auto bytes = static_cast<uint64_t>(static_cast<double>(world->least_bytes) * factor);
-      if (least && bytes >= least->pool_bytes) break;
+      if (least &&
+          static_cast<double>(bytes) * kWorthwhile >= static_cast<double>(least->pool_bytes)) {
+        break;
+      }
       const std::optional<Choice> choice =
-          world->least_search->Fastest(bytes, std::numeric_limits<double>::infinity());
+          search.Fastest(bytes, std::numeric_limits<double>::infinity());
       CORACLE_CHECK(choice.has_value());
       Plan plan = Assemble({world->world.get(), &order_, {}, kLeastSearchWork}, *choice, rates_);
       if (!least || plan.pool_bytes < least->pool_bytes) least = std::move(plan);
@@ -252,20 +257,27 @@ std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
   return all;
 }
 
-const std::optional<Planner::Candidate>& Planner::FastestAt(uint64_t level_bytes, Passes passes) {
+void Planner::Seek(const std::vector<uint64_t>& levels, Passes passes) {
   auto& known = candidates_[static_cast<size_t>(passes)];
-  const auto found = known.find(level_bytes);
-  if (found != known.end()) return found->second;
-  double ms_max = std::numeric_limits<double>::infinity();
-  std::optional<Candidate> fastest;
-  for (const WorldSearch& world : Worlds(passes)) {
-    if (world.least_bytes > level_bytes) continue;
-    std::optional<Choice> choice = world.search->Fastest(level_bytes, ms_max);
-    if (!choice) continue;
-    ms_max = choice->ms;
-    fastest = Candidate{&world, *std::move(choice), level_bytes};
+  std::vector<uint64_t> fresh;
+  for (const uint64_t level : levels) {
+    if (known.find(level) == known.end()) fresh.push_back(level);
   }
-  return known.emplace(level_bytes, std::move(fastest)).first->second;
+  for (const uint64_t level : fresh) known[level] = std::nullopt;
+  if (fresh.empty()) return;
+  const uint64_t most = *std::max_element(fresh.begin(), fresh.end());
+  for (const WorldSearch& world : Worlds(passes)) {
+    if (world.least_bytes > most) continue;
+    const SegmentTable table(*world.world, std::min(world.layer_peak_bytes, most), rates_);
+    const Search search(table, times_, passes);
+    for (const uint64_t level : fresh) {
+      if (world.least_bytes > level) continue;
+      std::optional<Candidate>& fastest = known[level];
+      const double ms_max = fastest ? fastest->choice.ms : std::numeric_limits<double>::infinity();
+      std::optional<Choice> choice = search.Fastest(level, ms_max);
+      if (choice) fastest = Candidate{&world, *std::move(choice), level};
+    }
+  }
 }
 
 std::optional<Plan> Planner::Try(const Candidate& candidate, uint64_t budget_bytes,
@@ -293,37 +305,44 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
   if (passes == Passes::kSingle) pinning = Pinning::kNone;
   // Estimates choose the levels; what the plans laid out take decides among them. Levels whose
   // plan does not pack into the budget are passed over.
-  std::vector<const Candidate*> far;
+  const std::vector<uint64_t> levels = Levels(budget_bytes, passes);
+  const auto& known = candidates_[static_cast<size_t>(passes)];
   std::optional<Plan> best;
   int fitting = 0;
-  size_t number = 0;
-  for (const uint64_t bytes : Levels(budget_bytes, passes)) {
-    const bool is_far = number++ % kFarLevels == kFarLevels - 1;
-    if (fitting == kNearLevels && (pinning == Pinning::kNone || !is_far)) continue;
-    const std::optional<Candidate>& fastest = FastestAt(bytes, passes);
-    if (!fastest) continue;
-    if (fitting == kNearLevels) {
-      far.push_back(&*fastest);
-      continue;
+  for (size_t begin = 0; begin < levels.size() && fitting < kNearLevels; begin += kLevelsAtOnce) {
+    const size_t end = std::min(begin + kLevelsAtOnce, levels.size());
+    Seek({levels.begin() + static_cast<ptrdiff_t>(begin),
+          levels.begin() + static_cast<ptrdiff_t>(end)},
+         passes);
+    for (size_t i = begin; i < end && fitting < kNearLevels; ++i) {
+      const std::optional<Candidate>& fastest = known.at(levels[i]);
+      if (!fastest) continue;
+      std::optional<Plan> plan = Try(*fastest, budget_bytes, pinning);
+      if (!plan) continue;
+      ++fitting;
+      if (!best || plan->predicted_ms < best->predicted_ms) best = std::move(plan);
     }
-    std::optional<Plan> plan = Try(*fastest, budget_bytes, pinning);
-    if (!plan) continue;
-    ++fitting;
-    if (!best || plan->predicted_ms < best->predicted_ms) best = std::move(plan);
   }
+  std::vector<uint64_t> far_levels;
+  if (pinning == Pinning::kAuto) {
+    for (size_t i = kFarLevels; i < levels.size(); i += kFarLevels) far_levels.push_back(levels[i]);
+  }
+  Seek(far_levels, passes);
   const Candidate* fastest = nullptr;
   double fastest_ms = best ? best->predicted_ms : std::numeric_limits<double>::infinity();
-  for (const Candidate* const candidate : far) {
+  for (const uint64_t level : far_levels) {
+    const std::optional<Candidate>& candidate = known.at(level);
+    if (!candidate) continue;
     const uint64_t spare = budget_bytes - candidate->bytes;
     const double ms =
         candidate->choice.ms - ChoosePins(graph_, candidate->choice, times_, spare).saved_ms;
     if (ms >= fastest_ms) continue;
     fastest_ms = ms;
-    fastest = candidate;
+    fastest = &*candidate;
   }
   if (fastest != nullptr) {
     std::optional<Plan> plan = Try(*fastest, budget_bytes, pinning);
-    if (plan && plan->predicted_ms < best->predicted_ms) best = std::move(plan);
+    if (plan && (!best || plan->predicted_ms < best->predicted_ms)) best = std::move(plan);
   }
   if (!best || best->predicted_ms > least.predicted_ms) best = least;
   best->budget_bytes = budget_bytes;

@@ -38,7 +38,8 @@ class Planner {
   void AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds);
   /// From the largest one within the budget down.
   std::vector<uint64_t> Levels(uint64_t budget_bytes, Passes passes);
-  const std::optional<Candidate>& FastestAt(uint64_t level_bytes, Passes passes);
+  /// Finds the fastest choice of each level.
+  void Seek(const std::vector<uint64_t>& levels, Passes passes);
   std::optional<Plan> Try(const Candidate& candidate, uint64_t budget_bytes, Pinning pinning) const;
 
   const graph::Graph& graph_;

@@ -212,7 +212,7 @@ double Search::Hold(const Stretch& stretch, const Way& way, uint64_t bytes,
 
 Segment Search::MakeSegment(const Stretch& stretch, const Way& way, uint64_t bytes) const {
   Segment segment;
-  segment.stretch = &stretch;
+  segment.stretch = stretch;
   segment.flow = way.flow;
   segment.overlays = way.overlays;
   segment.ms = way.ms;

@@ -15,7 +15,7 @@ namespace coracle::plan {
 
 /// One step to be: a stretch and how it is done.
 struct Segment {
-  const Stretch* stretch = nullptr;
+  Stretch stretch;
   uint32_t flow = kWholeFlow;
   uint32_t workers = 1;
   bool overlays = false;

@@ -12,7 +12,14 @@ using graph::Graph;
 using graph::Node;
 using graph::TensorIndex;
 
+/// Longest stretches; shorter in graphs of very many nodes, so that tables stay small.
 constexpr NodeNumber kStretchNodesMax = 160;
+constexpr NodeNumber kStretchNodesMin = 16;
+constexpr NodeNumber kStretchesMax = 200'000;
+
+NodeNumber LongestStretch(NodeNumber nodes) {
+  return std::clamp(kStretchesMax / std::max(nodes, 1U), kStretchNodesMin, kStretchNodesMax);
+}
 
 uint32_t Units(uint64_t bytes) { return static_cast<uint32_t>(CeilDiv(bytes, kPoolAlignment)); }
 
@@ -67,7 +74,8 @@ class TableBuilder {
         uses_(*world.uses),
         rates_(rates),
         bytes_max_(bytes_max),
-        count_(static_cast<NodeNumber>(graph_.nodes.size())) {
+        count_(static_cast<NodeNumber>(graph_.nodes.size())),
+        longest_(LongestStretch(count_)) {
     ListResidents();
     ListLiveTensors();
     for (auto& rows : ring_units_) rows.assign(graph_.tensors.size(), 0);
@@ -121,6 +129,7 @@ class TableBuilder {
   const MachineRates& rates_;
   const uint64_t bytes_max_;
   const NodeNumber count_;
+  const NodeNumber longest_;
   std::vector<Traits> traits_;
   std::vector<uint64_t> loads_;                               // by cut
   std::vector<std::vector<Resident>> ending_;                 // by last cut
@@ -337,7 +346,7 @@ std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
     const NodeNumber number = end - 1;
     const Node& node = graph_.nodes[number];
     const Traits& traits = traits_[number];
-    if (end > begin + kStretchNodesMax) break;
+    if (end > begin + longest_) break;
     if (end > begin + 1 && (traits.has_images || traits_[begin].has_images)) break;
     if (traits.shares_with != NoIndex<TensorIndex>()) sharers_.push_back(number);
     for (const Resident& resident : ending_[end - 1]) {

@@ -118,7 +118,7 @@ class Limits(harness.CoracleTest):
         expected = None
         for threads in (1, 2):
             for blob in ("view", "read"):
-                options = ("--memory", f"{budget_mib}MiB", "--threads", threads, "--blob", blob)
+                options = ("--memory", f"{budget_mib}MiB", "--threads", threads, "--blob", blob, "--pin", "none")
                 report, outputs = self.run_sealed(sealed, x, *options, "--repeat", 2)
                 self.check_measured(report, budget, weight_bytes, options)
                 values = [array.tobytes() for array in outputs.values()]
@@ -191,7 +191,7 @@ class Quiet(harness.CoracleTest):
             report = self.check(sealed, shape, "--threads", threads)
             self.assertEqual(report["with_calls"], 0)
         # In read mode each prediction reads its chunks, and does nothing else.
-        report = self.check(sealed, shape, "--blob", "read")
+        report = self.check(sealed, shape, "--blob", "read", "--pin", "none")
         self.assertEqual(report["with_calls"], report["predictions"])
 
     def test_tiny_cnn(self):

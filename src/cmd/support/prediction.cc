@@ -1,5 +1,7 @@
 #include "cmd/support/prediction.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -19,6 +21,8 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened,
   host::PosixClock clock;
   TRY_ASSIGN(measured.rates, runtime::MeasureRates(clock));
   TRY_ASSIGN(plan::Plan plan, plan::MakePlan(opened.model->manifest().graph, measured));
+  // What measuring and planning took is given back before the pool is reserved.
+  malloc_trim(0);
   return Make(opened, std::move(plan));
 }
 
