@@ -100,9 +100,18 @@ class Assembler {
         home.home = Home::kOutside;
         home.block_rows = world_.block_rows[i];
         tensor_counters_[i] =
-            Add(CounterBytes(graph_, tensor, home.block_rows), BirthOf(tensor), DeathOf(tensor));
+            Add(BlockCount(AllRows(graph_, tensor), home.block_rows) * sizeof(uint64_t),
+                BirthOf(tensor), DeathOf(tensor));
       }
     }
+  }
+
+  /// End of the tensor's last element in its storage.
+  uint64_t EndOf(TensorIndex tensor) const {
+    const View& view = world_.map.views[Position(tensor)];
+    const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
+    return view.offset + (rows.AllRows() * rows.pixels - 1) * view.pitch +
+           rows.channels * sizeof(float);
   }
 
   void AddStorages() {
@@ -110,12 +119,14 @@ class Assembler {
     for (size_t i = 0; i < world_.map.storages.size(); ++i) {
       StepNumber first = UINT32_MAX;
       StepNumber last = 0;
+      uint64_t bytes = 0;
       for (const TensorIndex member : world_.map.storages[i].members) {
         if (plan_.tensors[Position(member)].home != Home::kPool) continue;
         first = std::min(first, BirthOf(member));
         last = std::max(last, DeathOf(member));
+        bytes = std::max(bytes, EndOf(member));
       }
-      if (first <= last) storage_buffers_[i] = Add(world_.map.storages[i].used_bytes, first, last);
+      if (first <= last) storage_buffers_[i] = Add(bytes, first, last);
     }
   }
 

@@ -78,6 +78,7 @@ class TableBuilder {
         longest_(LongestStretch(count_)) {
     ListResidents();
     ListLiveTensors();
+    ListLives();
     for (auto& rows : ring_units_) rows.assign(graph_.tensors.size(), 0);
     for (NodeNumber node = 0; node < count_; ++node) traits_.push_back(TraitsOf(node));
   }
@@ -98,6 +99,13 @@ class TableBuilder {
     uint32_t chunk_bytes = 0;
     bool must_be_held = false;
   };
+  /// The members of a storage in time.
+  struct Lives {
+    std::vector<TensorIndex> by_maker;    // graph inputs first
+    std::vector<NodeNumber> last_so_far;  // the latest last use of these and those before
+    NodeNumber last = 0;                  // of all
+    int64_t last_but_one = -1;
+  };
   /// A tensor outside that the stretch at hand touches.
   struct Touched {
     TensorIndex tensor{};
@@ -106,6 +114,12 @@ class TableBuilder {
 
   void ListResidents();
   void ListLiveTensors();
+  void ListLives();
+  const Lives& LivesOf(TensorIndex tensor) const;
+  int64_t MakerOrNone(TensorIndex tensor) const {
+    const NodeNumber maker = uses_.makers[Position(tensor)];
+    return maker == kNoNode ? -1 : int64_t{maker};
+  }
   Traits TraitsOf(NodeNumber node) const;
   bool IsOutside(TensorIndex tensor) const { return world_.block_rows[Position(tensor)] > 0; }
   NodeNumber LastOf(TensorIndex tensor) const { return (*world_.ranges)[Position(tensor)].last; }
@@ -131,6 +145,7 @@ class TableBuilder {
   const NodeNumber count_;
   const NodeNumber longest_;
   std::vector<Traits> traits_;
+  std::vector<Lives> lives_;                                  // by storage
   std::vector<uint64_t> loads_;                               // by cut
   std::vector<std::vector<Resident>> ending_;                 // by last cut
   std::vector<std::vector<TensorIndex>> live_;                // by cut: pool tensors
@@ -182,6 +197,27 @@ void TableBuilder::ListLiveTensors() {
   }
 }
 
+void TableBuilder::ListLives() {
+  for (const Storage& storage : world_.map.storages) {
+    Lives& lives = lives_.emplace_back();
+    lives.by_maker = storage.members;
+    std::sort(lives.by_maker.begin(), lives.by_maker.end(), [this](TensorIndex a, TensorIndex b) {
+      return MakerOrNone(a) != MakerOrNone(b) ? MakerOrNone(a) < MakerOrNone(b)
+                                              : Position(a) < Position(b);
+    });
+    for (const TensorIndex member : lives.by_maker) {
+      const NodeNumber last = LastOf(member);
+      if (lives.last_so_far.empty() || last >= lives.last) {
+        lives.last_but_one = lives.last_so_far.empty() ? -1 : int64_t{lives.last};
+        lives.last = last;
+      } else {
+        lives.last_but_one = std::max(lives.last_but_one, int64_t{last});
+      }
+      lives.last_so_far.push_back(lives.last);
+    }
+  }
+}
+
 TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
   const Node& node = graph_.nodes[number];
   Traits traits;
@@ -201,12 +237,18 @@ TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
     if (traits.elided || in.offset == out.offset) traits.shares_with = input;
   }
   if (traits.shares_with == NoIndex<TensorIndex>()) return traits;
-  for (const TensorIndex member : world_.map.storages[Position(out.storage)].members) {
-    for (const Use& use : ReadersIn(uses_, member, 0, number)) {
-      if (traits.last_other_reader == kNoNode || use.node > traits.last_other_reader) {
-        traits.last_other_reader = use.node;
-      }
+  const Lives& lives = lives_[Position(out.storage)];
+  for (size_t place = lives.by_maker.size(); place-- > 0;) {
+    const TensorIndex member = lives.by_maker[place];
+    if (MakerOrNone(member) >= int64_t{number}) continue;
+    const std::span<const Use> readers = ReadersIn(uses_, member, 0, number);
+    if (!readers.empty() &&
+        (traits.last_other_reader == kNoNode || readers.back().node > traits.last_other_reader)) {
+      traits.last_other_reader = readers.back().node;
     }
+    const bool done = traits.last_other_reader != kNoNode && place > 0 &&
+                      lives.last_so_far[place - 1] <= traits.last_other_reader;
+    if (done) break;
   }
   return traits;
 }
@@ -235,12 +277,17 @@ bool TableBuilder::MayShareStep(NodeNumber begin, NodeNumber end) const {
         traits.last_other_reader != kNoNode && traits.last_other_reader >= begin;
     if (!traits.elided && read_before && InPool(traits.shares_with, begin, end)) return false;
     const View& view = world_.map.views[Position(output)];
-    for (const TensorIndex member : world_.map.storages[Position(view.storage)].members) {
-      const NodeNumber maker = uses_.makers[Position(member)];
-      const bool live = (maker == kNoNode || maker < end) && LastOf(member) >= begin;
+    const Lives& lives = lives_[Position(view.storage)];
+    auto made = std::lower_bound(
+        lives.by_maker.begin(), lives.by_maker.end(), int64_t{end},
+        [this](TensorIndex member, int64_t cut) { return MakerOrNone(member) < cut; });
+    while (made-- != lives.by_maker.begin()) {
+      const auto place = static_cast<size_t>(made - lives.by_maker.begin());
+      if (lives.last_so_far[place] < begin) break;
+      const TensorIndex member = *made;
       const bool replaced = !traits.elided && member == traits.shares_with;
-      if (member == output || replaced || !live || !InPool(member, begin, end)) continue;
-      if (Overlap(member, output)) return false;
+      if (member == output || replaced || LastOf(member) < begin) continue;
+      if (InPool(member, begin, end) && Overlap(member, output)) return false;
     }
   }
   return true;
@@ -291,25 +338,24 @@ bool TableBuilder::IsDense(TensorIndex tensor) const {
   return rows.images == 1 && rows.rows > 1 && view.pitch == rows.channels * sizeof(float);
 }
 
+const TableBuilder::Lives& TableBuilder::LivesOf(TensorIndex tensor) const {
+  return lives_[Position(world_.map.views[Position(tensor)].storage)];
+}
+
 bool TableBuilder::CanBeOverwritten(TensorIndex tensor, NodeNumber begin, NodeNumber end) const {
   if (LastOf(tensor) >= end || !IsDense(tensor)) return false;
-  const Storage& storage =
-      world_.map.storages[Position(world_.map.views[Position(tensor)].storage)];
-  if (storage.last >= end) return false;
-  return std::all_of(storage.members.begin(), storage.members.end(), [&](TensorIndex member) {
-    return member == tensor || LastOf(member) < begin;
-  });
+  // Nothing else of the storage may be needed from `begin` on.
+  const Lives& lives = LivesOf(tensor);
+  return lives.last == LastOf(tensor) && lives.last_but_one < static_cast<int64_t>(begin);
 }
 
 bool TableBuilder::CanOverwrite(TensorIndex tensor, NodeNumber begin, NodeNumber end) const {
   const NodeNumber maker = uses_.makers[Position(tensor)];
   if (maker == kNoNode || maker < begin || !IsDense(tensor)) return false;
-  const Storage& storage =
-      world_.map.storages[Position(world_.map.views[Position(tensor)].storage)];
-  return std::all_of(storage.members.begin(), storage.members.end(), [&](TensorIndex member) {
-    const NodeNumber other = uses_.makers[Position(member)];
-    return member == tensor || (other != kNoNode && other >= end);
-  });
+  // Nothing else of the storage may have been made before `end`.
+  const Lives& lives = LivesOf(tensor);
+  return lives.by_maker[0] == tensor &&
+         (lives.by_maker.size() == 1 || MakerOrNone(lives.by_maker[1]) >= int64_t{end});
 }
 
 void TableBuilder::AddOverlay(Stretch& stretch) const {

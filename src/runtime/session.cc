@@ -69,6 +69,9 @@ class PlannedSession final : public Session {
     return outputs_.at(output).Read(first, values, output_stage_);
   }
   const RunStats& stats() const override { return stats_; }
+  uint64_t outside_bytes() const override {
+    return equipment_.store == nullptr ? 0 : equipment_.store->outside_bytes();
+  }
   std::span<const uint64_t> step_ns() const override { return step_ns_; }
 
  private:

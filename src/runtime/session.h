@@ -72,6 +72,8 @@ class Session {
 
   /// Of the last Run.
   virtual const RunStats& stats() const = 0;
+  /// Bytes of host memory that hold sealed rows.
+  virtual uint64_t outside_bytes() const = 0;
   /// Nanoseconds of each of the plan's steps in the last Run; 0 for those that it did not reach.
   virtual std::span<const uint64_t> step_ns() const = 0;
 };

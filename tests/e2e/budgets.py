@@ -124,7 +124,7 @@ class Limits(harness.CoracleTest):
                 values = [array.tobytes() for array in outputs.values()]
                 expected = expected or values
                 self.assertEqual(values, expected, options)
-            self.check_from_outside(sealed, x, budget, threads)
+            self.check_from_outside(sealed, x, budget, threads, report["measured"]["outside_bytes"])
 
     def check_measured(self, report, budget, weight_bytes, options):
         measured, plan = report["measured"], report["plan"]
@@ -137,13 +137,14 @@ class Limits(harness.CoracleTest):
         self.assertGreaterEqual(measured["decrypted_bytes"], weight_bytes, options)
         self.assertEqual(measured["host_calls"] > 0, "read" in options, options)
 
-    def check_from_outside(self, sealed, x, budget, threads):
+    def check_from_outside(self, sealed, x, budget, threads, outside_bytes):
         code, peak = harness.peak_resident_bytes(harness.CORACLE, "run", sealed, "--key", self.key, "--input", x, "--memory",
-                                                 budget, "--threads", threads, "--blob", "read", "--repeat", 2)
+                                                 budget, "--threads", threads, "--blob", "read", "--repeat", 2, "--pin", "none")
         print(f"VmHWM {peak / MIB:.1f} MiB in a budget of {budget / MIB:.0f} MiB, {threads} threads")
         self.assertEqual(code, 0)
         self.assertGreater(peak, 0)
-        self.assertLessEqual(peak, budget + harness.PROCESS_BYTES)
+        # Sealed rows lie in host memory, which the process shares (RssShmem); VmHWM counts it too.
+        self.assertLessEqual(peak - outside_bytes, budget + harness.PROCESS_BYTES)
 
     def test_vgg16_in_32_mib(self):
         sealed = self.seal(harness.generated_onnx("vgg16"))

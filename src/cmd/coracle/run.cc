@@ -33,13 +33,15 @@ struct RunOptions {
   uint32_t threads = 1;
 };
 
-Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes) {
+Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes, uint64_t outside_bytes) {
   return {{"pool_peak_bytes", measured.stats.pool_peak_bytes},
           {"heap_peak_bytes", measured.heap_known ? Json(measured.heap_peak_bytes) : Json()},
           {"secure_rss_bytes", secure_rss_bytes},
           {"decrypted_bytes", measured.stats.decrypted_bytes},
           {"decrypt_ms", static_cast<double>(measured.stats.decrypt_ns) / 1e6},
           {"spilled_bytes", measured.stats.spilled_bytes},
+          {"transferred_bytes", measured.stats.transferred_bytes},
+          {"outside_bytes", outside_bytes},
           {"host_calls", measured.stats.host_calls}};
 }
 
@@ -95,7 +97,8 @@ Result<Report> Run(const RunOptions& options) {
                          {"workspace_bytes", plan.workspace_bytes},
                          {"steps", plan.steps.size()},
                          {"threads", plan.threads}};
-  report.json["measured"] = MeasuredJson(measured, secure_rss);
+  report.json["measured"] =
+      MeasuredJson(measured, secure_rss, prediction->session().outside_bytes());
   report.text += CostText(plan, measured, latencies, secure_rss);
   return report;
 }

@@ -7,6 +7,8 @@
 #include <memory>
 #include <string_view>
 
+#include "host/posix/outside_memory.h"
+
 namespace coracle::cmd {
 
 uint64_t SecureResidentBytes(const std::string& ciphertext_path) {
@@ -15,14 +17,15 @@ uint64_t SecureResidentBytes(const std::string& ciphertext_path) {
   if (smaps == nullptr) return 0;
   std::array<char, 4096 + 256> line{};
   uint64_t resident_kib = 0;
-  bool in_ciphertext = false;
+  bool outside = false;
   while (std::fgets(line.data(), line.size(), smaps.get()) != nullptr) {
     std::string_view text(line.data());
     if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
     const bool starts_mapping = text.find('-') < text.find(' ') && text.find(':') > text.find(' ');
     if (starts_mapping) {
-      in_ciphertext = !ciphertext_path.empty() && text.ends_with(ciphertext_path);
-    } else if (text.starts_with("Rss:") && !in_ciphertext) {
+      outside = (!ciphertext_path.empty() && text.ends_with(ciphertext_path)) ||
+                text.find(host::kOutsideMemoryName) != std::string_view::npos;
+    } else if (text.starts_with("Rss:") && !outside) {
       resident_kib += std::strtoull(line.data() + std::strlen("Rss:"), nullptr, 10);
     }
   }

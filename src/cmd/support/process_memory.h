@@ -6,8 +6,9 @@
 
 namespace coracle::cmd {
 
-/// Resident bytes of this process less the resident pages of the mapping of `ciphertext_path`
-/// (canonical path; may be empty): what would lie in the TEE. 0 where the kernel does not tell.
+/// Resident bytes of this process less host memory: sealed rows, and the mapping of
+/// `ciphertext_path` (canonical path; may be empty): what would lie in the TEE. 0 where the kernel
+/// does not tell.
 uint64_t SecureResidentBytes(const std::string& ciphertext_path);
 
 }  // namespace coracle::cmd

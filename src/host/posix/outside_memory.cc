@@ -22,7 +22,7 @@ class MappedOutside final : public OutsideRegion {
 Result<std::unique_ptr<OutsideRegion>> PosixOutsideMemory::Reserve(uint64_t bytes) {
   std::span<std::byte> pages;
   if (bytes > 0) {
-    TRY_ASSIGN(pages, MapPages(bytes, "memory outside of the budget"));
+    TRY_ASSIGN(pages, MapSharedPages(bytes, kOutsideMemoryName, "memory outside of the budget"));
   }
   return std::unique_ptr<OutsideRegion>(std::make_unique<MappedOutside>(pages));
 }
