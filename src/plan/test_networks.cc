@@ -60,6 +60,16 @@ T NetworkBuilder::Conv(T in, uint32_t channels, uint32_t kernel, uint32_t stride
   return Append(graph::Conv{SquareWindow(kernel, stride), 1, channels}, {in});
 }
 
+T NetworkBuilder::ConvOf(T in, const graph::Conv& conv) { return Append(conv, {in}); }
+
+T NetworkBuilder::Transposed(T in, uint32_t channels, uint32_t kernel, uint32_t stride) {
+  graph::ConvTranspose conv;
+  conv.window.kernel_h = conv.window.kernel_w = kernel;
+  conv.window.stride_h = conv.window.stride_w = stride;
+  conv.out_channels = channels;
+  return Append(conv, {in});
+}
+
 T NetworkBuilder::Depthwise(T in, uint32_t kernel, uint32_t stride) {
   const uint32_t channels = graph_.shape(in).Back(0);
   return Append(graph::Conv{SquareWindow(kernel, stride), channels, channels}, {in});

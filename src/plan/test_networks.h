@@ -16,6 +16,9 @@ class NetworkBuilder {
 
   T Input(Shape shape);
   T Conv(T in, uint32_t channels, uint32_t kernel, uint32_t stride = 1);
+  /// Any window, groups and dilation.
+  T ConvOf(T in, const graph::Conv& conv);
+  T Transposed(T in, uint32_t channels, uint32_t kernel, uint32_t stride);
   T Depthwise(T in, uint32_t kernel, uint32_t stride = 1);
   /// 1x1 or larger convolution with a residual of the result's shape.
   T ConvAdd(T in, T residual, uint32_t channels, uint32_t kernel);

@@ -17,7 +17,7 @@ class RandomNetwork {
     images_ = Below(4) == 0 ? 2 : 1;
     const uint32_t inputs = 1 + Below(2);
     for (uint32_t i = 0; i < inputs; ++i) {
-      made_.push_back(net_.Input({images_, 4 + 4 * Below(4), 4 + 4 * Below(4), 3 + Below(14)}));
+      made_.push_back(net_.Input({images_, Side(), Side(), 3 + Below(14)}));
     }
     const uint32_t count = 5 + Below(30);
     for (uint32_t i = 0; i < count; ++i) {
@@ -31,6 +31,18 @@ class RandomNetwork {
   }
 
  private:
+  /// Mostly small, some odd, a few large enough to lie outside.
+  uint32_t Side() {
+    switch (Below(4)) {
+      case 0:
+        return 5 + Below(13);
+      case 1:
+        return 24 + Below(25);
+      default:
+        return 4 + 4 * Below(4);
+    }
+  }
+
   uint32_t Below(uint32_t limit) { return static_cast<uint32_t>(random_() % limit); }
 
   T AnyOf(const std::vector<T>& tensors) {
@@ -64,7 +76,7 @@ class RandomNetwork {
   T GrowImage(T x) {
     const Shape shape = net_.ShapeOf(x);
     const uint32_t channels = shape.Back(0);
-    switch (Below(12)) {
+    switch (Below(15)) {
       case 0:
         return channels >= 2 ? net_.Depthwise(x, 3) : net_.Relu(x);
       case 1:
@@ -86,9 +98,36 @@ class RandomNetwork {
       case 10:
         return Below(2) == 0 ? net_.Reshape(x, {images_, shape[1], shape[2] * channels})
                              : net_.Reshape(x, {images_, shape[2], shape[1], channels});
+      case 11:
+        return Windowed(x);
+      case 12:
+        return shape[1] <= 12 ? net_.Transposed(x, 4 + Below(12), 2 + Below(3), 2) : net_.Relu(x);
       default:
         return net_.Conv(x, 4 + 4 * Below(8), 1 + 2 * Below(2), 1 + Below(2));
     }
+  }
+
+  /// A convolution with groups, dilation, strides and pads that are not alike.
+  T Windowed(T x) {
+    const Shape shape = net_.ShapeOf(x);
+    const uint32_t channels = shape.Back(0);
+    graph::Conv conv;
+    conv.groups = channels % 2 == 0 ? 2 : 1;
+    conv.out_channels = 4 + 4 * Below(5);
+    graph::Window& window = conv.window;
+    window.kernel_h = 1 + Below(4);
+    window.kernel_w = 1 + Below(4);
+    window.dilation_h = 1 + Below(2);
+    window.dilation_w = 1 + Below(2);
+    window.stride_h = 1 + Below(3);
+    window.stride_w = 1 + Below(3);
+    window.pad_top = Below(window.kernel_h);
+    window.pad_bottom = Below(window.kernel_h);
+    window.pad_left = Below(window.kernel_w);
+    window.pad_right = Below(window.kernel_w);
+    const bool fits = shape[1] > (window.kernel_h - 1) * window.dilation_h &&
+                      shape[2] > (window.kernel_w - 1) * window.dilation_w;
+    return fits ? net_.ConvOf(x, conv) : net_.Relu(x);
   }
 
   T Join(T x) {

@@ -3,19 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "host/fake/blob.h"
-#include "host/fake/clock.h"
-#include "host/fake/entropy.h"
-#include "host/fake/memory.h"
-#include "host/posix/memory.h"
-#include "host/posix/threads.h"
 #include "plan/test_cascades.h"
 #include "plan/test_networks.h"
+#include "runtime/bench_for_test.h"
 #include "runtime/sealed_graph_for_test.h"
 #include "runtime/session.h"
 
@@ -25,114 +19,6 @@ namespace {
 using plan::CascadeOptions;
 using plan::Split;
 using plan::WeightsMode;
-
-/// Secure memory whose every float is a NaN until it is written.
-class PoisonedMemory final : public host::Memory {
- public:
-  Result<std::unique_ptr<host::MemoryRegion>> Reserve(uint64_t bytes) override {
-    auto region = memory_.Reserve(bytes);
-    if (region.ok()) std::ranges::fill((*region)->bytes(), std::byte{0xFF});
-    return region;
-  }
-  Result<std::unique_ptr<host::MemoryRegion>> ReserveForProcess(uint64_t bytes) override {
-    return memory_.ReserveForProcess(bytes);
-  }
-
- private:
-  host::FakeMemory memory_;
-};
-
-/// A model with all that a session of it needs.
-class Bench {
- public:
-  explicit Bench(graph::Graph graph)
-      : sealed_(SealInMemory(WithChannelsFirst(std::move(graph)), host::BlobAccess::kView)) {
-    host::InsecureDeterministicEntropy entropy(3);
-    auto seal = ProcessSeal::Create(entropy, memory_, crypto::PreferredAeadBackend());
-    CORACLE_CHECK(seal.ok());
-    seal_ = std::move(seal).value();
-  }
-
-  const graph::Graph& graph() const { return sealed_.model->manifest().graph; }
-  const SealedGraph& sealed() const { return sealed_; }
-  host::FakeOutsideMemory& outside() { return outside_; }
-
-  std::unique_ptr<Session> Start(const plan::Plan& plan) { return Start(*sealed_.model, plan); }
-  std::unique_ptr<Session> Start(const seal::SealedModel& model, const plan::Plan& plan) {
-    auto session = Session::Create(model, plan, kernels::SimdKernels(),
-                                   {&memory_, &threads_, &clock_, seal_.get(), &outside_});
-    EXPECT_TRUE(session.ok()) << (session.ok() ? "" : session.error().message);
-    return session.ok() ? std::move(session).value() : nullptr;
-  }
-
-  /// In pieces that end anywhere, so that blocks are touched again and again.
-  void Feed(Session& session) const {
-    for (uint32_t input = 0; input < graph().inputs.size(); ++input) {
-      const std::vector<float> values = TestInput(graph().inputs[input].shape.Elements());
-      for (size_t first = 0; first < values.size(); first += 577) {
-        const size_t count = std::min<size_t>(577, values.size() - first);
-        session.WriteInput(input, first, std::span(values).subspan(first, count));
-      }
-    }
-  }
-
-  /// All outputs, one behind the other.
-  std::vector<float> Answer(const Session& session) const {
-    std::vector<float> all;
-    for (uint32_t output = 0; output < graph().outputs.size(); ++output) {
-      std::vector<float> values(graph().outputs[output].shape.Elements());
-      const size_t half = values.size() / 3;
-      EXPECT_TRUE(session.ReadOutput(output, 0, std::span(values).first(half)).ok());
-      EXPECT_TRUE(session.ReadOutput(output, half, std::span(values).subspan(half)).ok());
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  }
-
-  std::vector<float> Predict(const plan::Plan& plan) {
-    const auto session = Start(plan);
-    if (session == nullptr) return {};
-    Feed(*session);
-    const Status done = session->Run();
-    EXPECT_TRUE(done.ok()) << (done.ok() ? "" : done.error().message);
-    return done.ok() ? Answer(*session) : std::vector<float>();
-  }
-
-  /// Layer by layer, everything in the pool.
-  std::vector<float> Truth() {
-    const auto plan = plan::MakePlan(graph(), {});
-    EXPECT_TRUE(plan.ok());
-    const std::vector<float> truth = Predict(*plan);
-    EXPECT_TRUE(std::ranges::all_of(truth, [](float value) { return std::isfinite(value); }));
-    return truth;
-  }
-
- private:
-  /// Rank-4 ports as the users of image networks see them.
-  static graph::Graph WithChannelsFirst(graph::Graph graph) {
-    for (auto* ports : {&graph.inputs, &graph.outputs}) {
-      for (graph::Port& port : *ports) {
-        const Shape rows = graph.shape(port.tensor);
-        if (rows.rank() != 4) continue;
-        port.shape = Shape{rows[0], rows[3], rows[1], rows[2]};
-        port.perm = {0, 2, 3, 1};
-      }
-    }
-    return graph;
-  }
-
-  SealedGraph sealed_;
-  PoisonedMemory memory_;
-  host::FakeOutsideMemory outside_;
-  host::PosixThreads threads_;
-  host::FakeClock clock_{0, 1};
-  std::unique_ptr<ProcessSeal> seal_;
-};
-
-bool SameBytes(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && !a.empty() &&
-         std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 std::vector<graph::TensorIndex> TensorsThatCanLieOutside(const graph::Graph& graph) {
   std::vector<graph::TensorIndex> tensors;

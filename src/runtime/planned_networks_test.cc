@@ -1,0 +1,57 @@
+// Property: whatever the network and the budget, the plan is valid, and running it in poisoned
+// memory between guard pages gives the bytes of the unlimited layer-by-layer run.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "plan/planner.h"
+#include "plan/test_networks.h"
+#include "plan/validate.h"
+#include "runtime/bench_for_test.h"
+
+namespace coracle::runtime {
+namespace {
+
+/// CORACLE_SLOW=1: all ten thousand.
+uint32_t NetworkCount() {
+  const char* slow = std::getenv("CORACLE_SLOW");
+  return slow != nullptr && slow[0] == '1' ? 10'000 : 250;
+}
+
+TEST(PlannedNetworks, RunToTheSameBytesInEveryBudget) {
+  uint32_t cascades = 0;
+  uint32_t spills = 0;
+  for (uint32_t seed = 0; seed < NetworkCount(); ++seed) {
+    SCOPED_TRACE(seed);
+    Bench bench(plan::MakeRandomNetwork(seed));
+    const std::vector<float> truth = bench.Truth();
+    std::mt19937 random(seed);
+    plan::MachineRates rates;
+    if (random() % 2 == 0) rates.fma_gflops = 1;  // makes steps worth dividing
+    const auto threads = static_cast<uint32_t>(1 + random() % 3);
+    plan::Planner planner(bench.graph(), rates, threads);
+    const uint64_t least = planner.Least(plan::Passes::kAny).pool_bytes;
+    EXPECT_FALSE(planner.Make(least - 1, plan::Pinning::kAuto, plan::Passes::kAny).ok());
+    const uint64_t budgets[] = {least, least + random() % least, least * (1 + random() % 8),
+                                plan::kUnlimited};
+    for (const uint64_t budget : budgets) {
+      const auto pinning = random() % 2 == 0 ? plan::Pinning::kAuto : plan::Pinning::kNone;
+      const auto plan = planner.Make(budget, pinning, plan::Passes::kAny);
+      ASSERT_TRUE(plan.ok()) << plan.error().message;
+      ASSERT_LE(plan->pool_bytes, budget);
+      const Status valid = plan::Validate(bench.graph(), *plan);
+      ASSERT_TRUE(valid.ok()) << valid.error().message;
+      for (const plan::Step& step : plan->steps) {
+        cascades += step.form == plan::Form::kCascade ? 1 : 0;
+        spills += step.windows.empty() ? 0 : 1;
+      }
+      ASSERT_TRUE(SameBytes(bench.Predict(*plan), truth)) << "budget " << budget;
+    }
+  }
+  EXPECT_GT(cascades, NetworkCount() / 4);
+  EXPECT_GT(spills, NetworkCount() / 4);
+}
+
+}  // namespace
+}  // namespace coracle::runtime
