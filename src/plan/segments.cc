@@ -458,7 +458,9 @@ SegmentTable::SegmentTable(const World& world, uint64_t bytes_max, const Machine
 uint64_t SegmentTable::OverlayBytes(const Stretch& stretch, uint32_t flow) const {
   if (stretch.overlay_units_max == 0 || flow == kWholeFlow) return 0;
   const OverlayPair& pair = stretch.overlay;
-  const uint64_t key = (uint64_t{Position(pair.read)} << 32U | Position(pair.made) << 4U | flow);
+  // Where the stretch begins decides which readers are still to come.
+  const std::array<uint32_t, 4> key{stretch.begin, static_cast<uint32_t>(Position(pair.read)),
+                                    static_cast<uint32_t>(Position(pair.made)), flow};
   const auto found = overlay_bytes_.find(key);
   if (found != overlay_bytes_.end()) return found->second;
   const int64_t below = (*world_.flows)[flow].BytesBelow(

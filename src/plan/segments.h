@@ -9,8 +9,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
-#include <unordered_map>
+
 #include <vector>
 
 #include "graph/graph.h"
@@ -74,7 +75,7 @@ class SegmentTable {
  private:
   const World& world_;
   std::vector<std::vector<Stretch>> by_begin_;
-  mutable std::unordered_map<uint64_t, uint64_t> overlay_bytes_;
+  mutable std::map<std::array<uint32_t, 4>, uint64_t> overlay_bytes_;
 };
 
 /// True if the tensor is made and read up in [begin, end).
