@@ -30,12 +30,14 @@ constexpr double kLevelRatio = 1.04;
 constexpr int kNearLevels = 3;
 constexpr size_t kLevelsAtOnce = 6;
 constexpr size_t kFarLevels = 8;
+/// A single pass over the weights may take so many times as long as several.
+constexpr double kSinglePassPrice = 1.02;
 /// Most plans that are laid out to find the smallest one.
 constexpr int kLeastTriesMax = 4;
 /// A smaller pool is sought no further if it could be less than so many times smaller.
 constexpr double kWorthwhile = 1.01;
 constexpr uint64_t kLeastSearchWork = 300'000;
-constexpr double kLeastFactors[] = {1.0, 1.02, 1.04, 1.07, 1.1, 1.15, 1.2};
+constexpr double kLeastFactors[] = {1.0, 1.03, 1.07, 1.1, 1.15};
 
 bool SharesWindows(const Graph& graph, const StorageMap& map) {
   for (size_t step = 0; step < graph.nodes.size(); ++step) {
@@ -302,7 +304,6 @@ std::optional<Plan> Planner::Try(const Candidate& candidate, uint64_t budget_byt
 Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes) {
   const Plan& least = Least(passes);
   if (least.pool_bytes > budget_bytes) return OutOfBudget(graph_, least, budget_bytes);
-  if (passes == Passes::kSingle) pinning = Pinning::kNone;
   // Estimates choose the levels; what the plans laid out take decides among them. Levels whose
   // plan does not pack into the budget are passed over.
   const std::vector<uint64_t> levels = Levels(budget_bytes, passes);
@@ -345,6 +346,13 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
     if (plan && (!best || plan->predicted_ms < best->predicted_ms)) best = std::move(plan);
   }
   if (!best || best->predicted_ms > least.predicted_ms) best = least;
+  // Opening weights again saves next to nothing where each could be opened once: rather not.
+  if (passes == Passes::kAny && Least(Passes::kSingle).pool_bytes <= budget_bytes) {
+    Result<Plan> single = Make(budget_bytes, pinning, Passes::kSingle);
+    if (single.ok() && single->predicted_ms < best->predicted_ms * kSinglePassPrice) {
+      best = std::move(single).value();
+    }
+  }
   best->budget_bytes = budget_bytes;
   return *std::move(best);
 }

@@ -73,8 +73,13 @@ void CutFirst(Plan& plan, Form form) {
 
 TEST(Validate, RejectsEachBrokenRule) {
   const graph::Graph graph = SmallNetwork();
-  const Result<Plan> plan = MakePlan(graph, {kUnlimited, 2, SlowRates(), Pinning::kNone});
+  Result<Plan> plan = MakePlan(graph, {kUnlimited, 2, SlowRates(), Pinning::kNone});
   ASSERT_TRUE(plan.ok());
+  // The first step as one layer, whatever bands it was cut into.
+  ASSERT_TRUE(plan->steps[0].windows.empty());
+  ASSERT_EQ(plan->steps[0].parts.size(), 1U);
+  plan->steps[0].form = Form::kLayer;
+  plan->steps[0].actions = {{ActionKind::kCompute, 0, 0, 8}};
   ASSERT_TRUE(Validate(graph, *plan).ok());
   ASSERT_GT(plan->steps[0].workers, 1U);
   const std::vector<std::pair<const char*, std::function<void(Plan&)>>> breaks = {
