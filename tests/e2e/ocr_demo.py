@@ -40,7 +40,7 @@ class Recogniser(harness.CoracleTest):
 
     def test_reads_the_line(self):
         drawn = self.folder / "drawn.png"
-        report, _ = self.run_sealed(self.sealed, LINE, "--memory", "16MiB", "--draw", drawn)
+        report, _ = self.run_sealed(self.sealed, LINE, "--memory", "4MiB", "--draw", drawn)
         output = report["outputs"][0]
         self.assertEqual(output["text"], LINE_TEXT)
         self.assertGreater(output["score"], 0.9)
@@ -48,7 +48,7 @@ class Recogniser(harness.CoracleTest):
         read_png(drawn)
 
     def test_prints_the_line(self):
-        done = self.succeed("run", self.sealed, "--key", self.key, "--memory", "16MiB", "--input", LINE)
+        done = self.succeed("run", self.sealed, "--key", self.key, "--memory", "4MiB", "--input", LINE)
         self.assertIn(LINE_TEXT, done.out)
         self.assertEqual(done.err, "")
 
@@ -56,7 +56,7 @@ class Recogniser(harness.CoracleTest):
         sealed = self.folder / "fast.sealed"
         self.succeed("seal", harness.needs_asset(harness.OCR_REC), "-o", sealed, "--key", self.key, "--shape", "x=1x3x48x640",
                      "--preprocess", "ocr", "--decode", f"ctc:{harness.needs_asset('ocr/ppocr_keys_v1.txt')}")
-        report, _ = self.run_sealed(sealed, LINE, "--memory", "16MiB")
+        report, _ = self.run_sealed(sealed, LINE, "--memory", "4MiB")
         self.assertEqual(report["outputs"][0]["text"], LINE_TEXT)
 
 
@@ -65,7 +65,7 @@ class Detector(harness.CoracleTest):
         sealed = self.seal(harness.needs_asset(harness.OCR_DET), "--shape", "x=1x3x960x960", "--preprocess", "ocr-det",
                            "--decode", "heatmap")
         drawn = self.folder / "heatmap.png"
-        report, outputs = self.run_sealed(sealed, PAGE, "--memory", "56MiB", "--draw", drawn)
+        report, outputs = self.run_sealed(sealed, PAGE, "--memory", "24MiB", "--draw", drawn)
         heatmap = report["outputs"][0]["heatmap"]
         self.assertEqual((heatmap["width"], heatmap["height"]), (960, 960))
         self.assertEqual(read_png(drawn)[0][:2], (960, 960))
