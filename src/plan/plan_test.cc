@@ -105,6 +105,22 @@ TEST(PlanNetworks, LargeGraphs) {
   PlanExtremes("20000 steps", MakeChain(19'000, 8));
 }
 
+/// Two branches that grow and shrink, both grown before either shrinks. Two images: nothing flows
+/// by rows, so that only the order of the branches can help.
+TEST(MakePlan, OrdersIndependentBranches) {
+  NetworkBuilder net;
+  const auto in = net.Input({2, 16, 16, 8});
+  const auto wide_a = net.Conv(in, 128, 1);
+  const auto wide_b = net.Conv(in, 128, 1);
+  const auto a = net.Conv(wide_a, 8, 1);
+  const auto b = net.Conv(wide_b, 8, 1);
+  net.Output(net.Add(a, b));
+  const graph::Graph graph = net.Finish();
+  const uint64_t wide_bytes = 2ULL * 16 * 16 * 128 * sizeof(float);
+  const Plan plan = PlanOrFail(graph, {FindLeastBudget(graph).bytes, 1, {}});
+  EXPECT_LT(plan.pool_bytes, 2 * wide_bytes);
+}
+
 TEST(MakePlan, LeastBudgetIsExact) {
   for (uint32_t seed = 0; seed < 80; ++seed) {
     SCOPED_TRACE(seed);
@@ -141,8 +157,8 @@ TEST(MakePlan, LargerBudgetIsNeverSlower) {
         const Result<Plan> plan = MakePlan(graph, {budget, threads, SlowRates(), Pinning::kNone});
         ASSERT_TRUE(plan.ok());
         EXPECT_LE(plan->pool_bytes, budget);
-        // Plans are chosen by estimates that leave out a little (the caches' share).
-        EXPECT_LE(plan->predicted_ms, before * 1.01);
+        // Where each weight can be opened once, that is preferred to what is up to 2 % faster.
+        EXPECT_LE(plan->predicted_ms, before * 1.025);
         before = std::min(before, plan->predicted_ms);
       }
     }

@@ -14,6 +14,7 @@
 #include "plan/assemble.h"
 #include "plan/cost.h"
 #include "plan/homes.h"
+#include "plan/order.h"
 
 namespace coracle::plan {
 namespace {
@@ -32,6 +33,8 @@ constexpr size_t kLevelsAtOnce = 6;
 constexpr size_t kFarLevels = 8;
 /// A single pass over the weights may take so many times as long as several.
 constexpr double kSinglePassPrice = 1.02;
+/// Another order of the nodes is looked at if it keeps less than so much live.
+constexpr double kLeaner = 0.98;
 /// Most plans that are laid out to find the smallest one.
 constexpr int kLeastTriesMax = 4;
 /// A smaller pool is sought no further if it could be less than so many times smaller.
@@ -145,6 +148,7 @@ uint64_t LayerPeak(const Graph& graph, const StorageMap& map,
 /// One way of sharing and spilling. Its table of segments is large, so it is made when it is needed
 /// and dropped: the planner runs in secure memory too.
 struct Planner::WorldSearch {
+  const Order* order = nullptr;
   std::unique_ptr<World> world;
   uint64_t least_bytes = 0;
   uint64_t layer_peak_bytes = 0;  // with more than this, layers are never cut up
@@ -156,50 +160,64 @@ struct Planner::Candidate {
   uint64_t bytes = 0;  // what it was sought for
 };
 
-Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads)
-    : graph_(graph),
-      rates_(rates),
-      threads_(threads),
-      uses_(UsesOf(graph)),
-      ranges_(LiveRangesOf(graph)) {
-  CORACLE_CHECK(graph.stage == graph::Stage::kRows);
-  CORACLE_CHECK(threads >= 1 && threads <= kMaxThreads);
-  for (size_t i = 0; i < graph.nodes.size(); ++i) order_.push_back(static_cast<NodeIndex>(i));
+Planner::Order::Order(Graph reordered, std::vector<NodeIndex> by_number, const MachineRates& rates,
+                      uint32_t threads)
+    : graph(std::move(reordered)),
+      nodes(std::move(by_number)),
+      uses(UsesOf(graph)),
+      ranges(LiveRangesOf(graph)) {
   for (uint32_t flow = 0; flow < kWholeFlow; ++flow) {
-    flows_.emplace_back(graph_, uses_, kFlowRows[flow]);
+    flows.emplace_back(graph, uses, kFlowRows[flow]);
   }
   for (const Node& node : graph.nodes) {
-    least_scratch_bytes_.push_back(LeastScratchBytes(graph, node));
+    least_scratch_bytes.push_back(LeastScratchBytes(graph, node));
   }
-  default_times_.emplace_back(graph_, flows_, 1, MachineRates{});
-  if (threads > 1) times_.emplace_back(graph_, flows_, threads, rates);
-  times_.emplace_back(graph_, flows_, 1, rates);
+  default_times.emplace_back(graph, flows, 1, MachineRates{});
+  if (threads > 1) times.emplace_back(graph, flows, threads, rates);
+  times.emplace_back(graph, flows, 1, rates);
+}
+
+Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads)
+    : graph_(graph), rates_(rates) {
+  CORACLE_CHECK(graph.stage == graph::Stage::kRows);
+  CORACLE_CHECK(threads >= 1 && threads <= kMaxThreads);
+  std::vector<NodeIndex> own;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) own.push_back(static_cast<NodeIndex>(i));
+  std::vector<NodeIndex> lean = LeanOrder(graph);
+  const auto own_bytes = static_cast<double>(PeakBytes(graph, own));
+  const bool leaner = static_cast<double>(PeakBytes(graph, lean)) < own_bytes * kLeaner;
+  orders_.push_back(std::make_unique<Order>(graph, std::move(own), rates, threads));
+  if (!leaner) return;
+  Graph reordered = Reordered(graph, lean);
+  orders_.push_back(std::make_unique<Order>(std::move(reordered), std::move(lean), rates, threads));
 }
 
 Planner::~Planner() = default;
 
-void Planner::AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds) {
-  const BlockRows block_rows = ChooseOutside(graph_, uses_, spill_bytes);
+void Planner::AddWorlds(const Order& order, uint64_t spill_bytes, Passes passes,
+                        std::vector<WorldSearch>& worlds) {
+  const Graph& graph = order.graph;
+  const BlockRows block_rows = ChooseOutside(graph, order.uses, spill_bytes);
   std::vector<bool> outside;
   for (const uint32_t rows : block_rows) outside.push_back(rows > 0);
   std::vector<StorageMap> maps;
   const auto share = [&](Sharing sharing) {
-    return ShareStorages(graph_, ranges_, sharing, least_scratch_bytes_, outside);
+    return ShareStorages(graph, order.ranges, sharing, order.least_scratch_bytes, outside);
   };
   maps.push_back(share(Sharing::kAll));
-  if (SharesWindows(graph_, maps[0])) {
+  if (SharesWindows(graph, maps[0])) {
     StorageMap selective = share(Sharing::kSelective);
     if (selective.declined_count > 0) maps.push_back(std::move(selective));
     maps.push_back(share(Sharing::kNone));
   }
   for (StorageMap& map : maps) {
     WorldSearch added;
-    const uint64_t peak = LayerPeak(graph_, map, least_scratch_bytes_);
+    added.order = &order;
+    added.layer_peak_bytes = LayerPeak(graph, map, order.least_scratch_bytes);
     added.world = std::make_unique<World>(
-        World{&graph_, &uses_, &ranges_, &flows_, block_rows, std::move(map)});
-    added.layer_peak_bytes = peak;
-    const SegmentTable table(*added.world, peak, MachineRates{});
-    added.least_bytes = Search(table, default_times_, passes).LeastBytes();
+        World{&graph, &order.uses, &order.ranges, &order.flows, block_rows, std::move(map)});
+    const SegmentTable table(*added.world, added.layer_peak_bytes, MachineRates{});
+    added.least_bytes = Search(table, order.default_times, passes).LeastBytes();
     worlds.push_back(std::move(added));
   }
 }
@@ -207,9 +225,14 @@ void Planner::AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSe
 std::vector<Planner::WorldSearch>& Planner::Worlds(Passes passes) {
   std::vector<WorldSearch>& worlds = worlds_[static_cast<size_t>(passes)];
   if (!worlds.empty()) return worlds;
-  AddWorlds(kUnlimited, passes, worlds);
+  for (const std::unique_ptr<Order>& order : orders_) {
+    AddWorlds(*order, kUnlimited, passes, worlds);
+  }
   if (passes == Passes::kSingle) return worlds;
-  for (const uint64_t spill_bytes : SpillLevels(graph_)) AddWorlds(spill_bytes, passes, worlds);
+  // Where much is spilled the order matters little: the caller's.
+  for (const uint64_t spill_bytes : SpillLevels(graph_)) {
+    AddWorlds(*orders_[0], spill_bytes, passes, worlds);
+  }
   return worlds;
 }
 
@@ -227,7 +250,7 @@ const Plan& Planner::Least(Passes passes) {
     ++tries;
     // Whatever the rates and the threads: whether a budget is refused must not depend on them.
     const SegmentTable table(*world->world, world->layer_peak_bytes, MachineRates{});
-    const Search search(table, default_times_, passes);
+    const Search search(table, world->order->default_times, passes);
     for (const double factor : kLeastFactors) {
       const auto bytes = static_cast<uint64_t>(static_cast<double>(world->least_bytes) * factor);
       if (least &&
@@ -237,7 +260,8 @@ const Plan& Planner::Least(Passes passes) {
       const std::optional<Choice> choice =
           search.Fastest(bytes, std::numeric_limits<double>::infinity());
       CORACLE_CHECK(choice.has_value());
-      Plan plan = Assemble({world->world.get(), &order_, {}, kLeastSearchWork}, *choice, rates_);
+      Plan plan = Assemble({world->world.get(), &world->order->nodes, {}, kLeastSearchWork},
+                           *choice, rates_);
       if (!least || plan.pool_bytes < least->pool_bytes) least = std::move(plan);
     }
   }
@@ -271,7 +295,7 @@ void Planner::Seek(const std::vector<uint64_t>& levels, Passes passes) {
   for (const WorldSearch& world : Worlds(passes)) {
     if (world.least_bytes > most) continue;
     const SegmentTable table(*world.world, std::min(world.layer_peak_bytes, most), rates_);
-    const Search search(table, times_, passes);
+    const Search search(table, world.order->times, passes);
     for (const uint64_t level : fresh) {
       if (world.least_bytes > level) continue;
       std::optional<Candidate>& fastest = known[level];
@@ -284,13 +308,14 @@ void Planner::Seek(const std::vector<uint64_t>& levels, Passes passes) {
 
 std::optional<Plan> Planner::Try(const Candidate& candidate, uint64_t budget_bytes,
                                  Pinning pinning) const {
-  Recipe recipe{candidate.world->world.get(), &order_, {}};
+  const Order& order = *candidate.world->order;
+  Recipe recipe{candidate.world->world.get(), &order.nodes, {}};
   Plan plan = Assemble(recipe, candidate.choice, rates_);
   if (plan.pool_bytes > budget_bytes) return std::nullopt;
   if (pinning == Pinning::kNone) return plan;
   uint64_t spare = budget_bytes - plan.pool_bytes;
   for (int attempt = 0; attempt < 3; ++attempt) {
-    const Pins pins = ChoosePins(graph_, candidate.choice, times_, spare);
+    const Pins pins = ChoosePins(order.graph, candidate.choice, order.times, spare);
     if (pins.bytes == 0) break;
     recipe.pinned = pins.nodes;
     Plan pinned = Assemble(recipe, candidate.choice, rates_);
@@ -336,7 +361,9 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
     if (!candidate) continue;
     const uint64_t spare = budget_bytes - candidate->bytes;
     const double ms =
-        candidate->choice.ms - ChoosePins(graph_, candidate->choice, times_, spare).saved_ms;
+        candidate->choice.ms - ChoosePins(candidate->world->order->graph, candidate->choice,
+                                          candidate->world->order->times, spare)
+                                   .saved_ms;
     if (ms >= fastest_ms) continue;
     fastest_ms = ms;
     fastest = &*candidate;

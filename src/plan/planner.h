@@ -33,9 +33,26 @@ class Planner {
  private:
   struct Candidate;
   struct WorldSearch;
+  /// The graph in one order of its nodes, and what follows from that alone.
+  struct Order {
+    Order(graph::Graph reordered, std::vector<graph::NodeIndex> nodes, const MachineRates& rates,
+          uint32_t threads);
+    Order(const Order&) = delete;
+    Order& operator=(const Order&) = delete;
+
+    const graph::Graph graph;
+    const std::vector<graph::NodeIndex> nodes;  // by NodeNumber: the caller's
+    const Uses uses;
+    const std::vector<LiveRange> ranges;
+    std::vector<RowFlow> flows;
+    std::vector<uint64_t> least_scratch_bytes;
+    std::vector<NodeTimes> default_times;  // one worker
+    std::vector<NodeTimes> times;          // most workers first
+  };
 
   std::vector<WorldSearch>& Worlds(Passes passes);
-  void AddWorlds(uint64_t spill_bytes, Passes passes, std::vector<WorldSearch>& worlds);
+  static void AddWorlds(const Order& order, uint64_t spill_bytes, Passes passes,
+                        std::vector<WorldSearch>& worlds);
   /// From the largest one within the budget down.
   std::vector<uint64_t> Levels(uint64_t budget_bytes, Passes passes);
   /// Finds the fastest choice of each level.
@@ -44,15 +61,8 @@ class Planner {
 
   const graph::Graph& graph_;
   const MachineRates rates_;
-  const uint32_t threads_;
-  std::vector<graph::NodeIndex> order_;
-  Uses uses_;
-  std::vector<LiveRange> ranges_;
-  std::vector<RowFlow> flows_;
-  std::vector<uint64_t> least_scratch_bytes_;
-  std::vector<NodeTimes> default_times_;  // one worker
-  std::vector<NodeTimes> times_;          // most workers first
-  std::vector<WorldSearch> worlds_[2];    // by Passes
+  std::vector<std::unique_ptr<Order>> orders_;  // the caller's first
+  std::vector<WorldSearch> worlds_[2];          // by Passes
   std::optional<Plan> least_[2];
   std::map<uint64_t, std::optional<Candidate>> candidates_[2];  // by Passes, then level
 };
