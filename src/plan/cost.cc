@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "plan/liveness.h"
 
 namespace coracle::plan {
 namespace {
@@ -27,10 +28,8 @@ uint64_t OpenBytes(const graph::Graph& graph, const Step& step) {
 
 double SealedRowsMs(const graph::Graph& graph, const Plan& plan, const Window& window,
                     uint64_t rows, const MachineRates& rates) {
-  const uint64_t row_bytes =
-      graph::RowsOf(graph.shape(window.tensor)).RowElements() * sizeof(float);
   const uint32_t block_rows = std::max(1U, plan.tensors[Position(window.tensor)].block_rows);
-  return TransferMs(rows * row_bytes, CeilDiv(rows, block_rows), rates);
+  return TransferMs(rows * RowBytes(graph, window.tensor), CeilDiv(rows, block_rows), rates);
 }
 
 }  // namespace
@@ -50,17 +49,11 @@ double ComputeMs(const graph::Graph& graph, const graph::Node& node, uint32_t ro
 }
 
 double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates) {
-  const auto bytes = static_cast<double>(weights.TotalBytes());
-  return (bytes / rates.aead_gbps + bytes / rates.weight_gbps +
-          rates.open_ns * static_cast<double>(weights.chunks.size())) *
-         kMsPerNs;
+  return OpenNs(weights.TotalBytes(), weights.chunks.size(), rates) * kMsPerNs;
 }
 
 double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates) {
-  const auto total = static_cast<double>(bytes);
-  return (total / rates.aead_gbps + total / rates.weight_gbps +
-          rates.open_ns * static_cast<double>(blocks)) *
-         kMsPerNs;
+  return OpenNs(bytes, blocks, rates) * kMsPerNs;
 }
 
 double ActionMs(const NodeCost& cost, const graph::Node& node, uint32_t rows,

@@ -10,9 +10,6 @@
 
 namespace coracle::plan {
 
-/// An action predicted to take less than this on one worker is not worth waking others for.
-inline constexpr double kOneWorkerMs = 0.02;
-
 /// What beginning a step takes.
 inline constexpr double kStepMs = 0.001;
 

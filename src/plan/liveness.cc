@@ -20,4 +20,12 @@ uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
   return graph.shape(tensor).Elements() * sizeof(float);
 }
 
+uint64_t RowBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
+  return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
+}
+
+uint32_t AllRows(const graph::Graph& graph, graph::TensorIndex tensor) {
+  return static_cast<uint32_t>(graph::RowsOf(graph.shape(tensor)).AllRows());
+}
+
 }  // namespace coracle::plan

@@ -67,6 +67,12 @@ double FarShare(uint64_t bytes) {
   return std::clamp((static_cast<double>(bytes) - cached) / cached, 0.0, 1.0);
 }
 
+double OpenNs(uint64_t bytes, uint64_t calls, const MachineRates& rates) {
+  const auto total = static_cast<double>(bytes);
+  return total / rates.aead_gbps + total / rates.weight_gbps +
+         rates.open_ns * static_cast<double>(calls);
+}
+
 uint32_t OutputRows(const Graph& graph, const Node& node) {
   const RowShape rows = graph::RowsOf(graph.shape(node.output));
   return kernels::PerImage(graph, node) ? rows.rows : static_cast<uint32_t>(rows.AllRows());
@@ -74,10 +80,8 @@ uint32_t OutputRows(const Graph& graph, const Node& node) {
 
 NodeCost::NodeCost(const Graph& graph, const Node& node, const MachineRates& rates) {
   weight_bytes_ = node.weights.TotalBytes();
-  const auto bytes = static_cast<double>(weight_bytes_);
-  weight_far_ns_ = bytes / rates.weight_gbps;
-  open_ns_ = bytes / rates.aead_gbps + weight_far_ns_ +
-             rates.open_ns * static_cast<double>(node.weights.chunks.size());
+  weight_far_ns_ = static_cast<double>(weight_bytes_) / rates.weight_gbps;
+  open_ns_ = OpenNs(weight_bytes_, node.weights.chunks.size(), rates);
   if (graph::IsDepthwise(graph, node)) {
     CountDepthwise(graph, node, rates);
   } else if (node.kind() == OpKind::kConv || node.kind() == OpKind::kConvTranspose ||

@@ -22,6 +22,10 @@ inline constexpr uint64_t kCachedBytes = uint64_t{3} << 19;
 /// The share of `bytes`, all used again and again, that comes from beyond the second-level cache.
 double FarShare(uint64_t bytes);
 
+/// One worker's nanoseconds to open, or to seal, `bytes` bytes in `calls` calls, what is read lying
+/// beyond the second-level cache.
+double OpenNs(uint64_t bytes, uint64_t calls, const MachineRates& rates);
+
 /// Output rows of the node as kernels::PerImage() counts them.
 uint32_t OutputRows(const graph::Graph& graph, const graph::Node& node);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked.h"
 #include "plan/liveness.h"
 
 namespace coracle::plan {
@@ -33,6 +34,16 @@ double OverActions(uint32_t all, uint32_t rows, MsOf ms_of) {
 
 bool MustBeHeld(const Node& node) {
   return !node.weights.chunks.empty() && node.weights.chunks[0].kind == graph::ChunkKind::kConstant;
+}
+
+uint64_t PooledWeightBytes(const Node& node) {
+  return RoundUp(node.weights.TotalBytes(), kPoolAlignment);
+}
+
+void RankByDensity(std::vector<WeightSaving>& savings) {
+  std::sort(savings.begin(), savings.end(), [](const WeightSaving& a, const WeightSaving& b) {
+    return a.Density() != b.Density() ? a.Density() > b.Density() : a.node < b.node;
+  });
 }
 
 NodeTimes::NodeTimes(const Graph& graph, const std::vector<RowFlow>& flows, uint32_t workers,

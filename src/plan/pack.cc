@@ -67,9 +67,4 @@ Packing Pack(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
   return packing;
 }
 
-Packing Pack(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
-             std::span<const uint64_t> /*loads*/, uint64_t bound_bytes) {
-  return Pack(buffers, overlays, PackLimits{bound_bytes, kQuickSearchWork});
-}
-
 }  // namespace coracle::plan

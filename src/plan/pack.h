@@ -58,9 +58,4 @@ uint64_t OverlaySaving(const Overlay& overlay, uint64_t predecessor_bytes,
 Packing Pack(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
              const PackLimits& limits);
 
-/// The same within kQuickSearchWork, for a pool of `bound_bytes`. `loads` is not needed any more:
-/// the packer derives what it ranks by.
-Packing Pack(std::span<const Buffer> buffers, std::span<const Overlay> overlays,
-             std::span<const uint64_t> loads, uint64_t bound_bytes);
-
 }  // namespace coracle::plan

@@ -23,6 +23,13 @@ std::string_view FormName(Form form) {
   return "?";
 }
 
+const Step* FullestStep(const Plan& plan) {
+  const auto fullest =
+      std::max_element(plan.steps.begin(), plan.steps.end(),
+                       [](const Step& a, const Step& b) { return a.live_bytes < b.live_bytes; });
+  return fullest == plan.steps.end() ? nullptr : &*fullest;
+}
+
 uint64_t BlockCount(uint32_t rows, uint32_t block_rows) { return CeilDiv(rows, block_rows); }
 
 std::string_view WeightsModeName(WeightsMode mode) {
@@ -51,11 +58,9 @@ Result<Plan> MakePlan(const Graph& graph, const PlanRequest& request) {
 LeastBudget FindLeastBudget(const Graph& graph, Passes passes) {
   Planner planner(graph, {}, 1);
   const Plan& least = planner.Least(passes);
-  const auto fullest =
-      std::max_element(least.steps.begin(), least.steps.end(),
-                       [](const Step& a, const Step& b) { return a.live_bytes < b.live_bytes; });
+  const Step* const fullest = FullestStep(least);
   return {least.pool_bytes,
-          fullest == least.steps.end() ? NoIndex<graph::NodeIndex>() : fullest->parts.front().node};
+          fullest == nullptr ? NoIndex<graph::NodeIndex>() : fullest->parts.front().node};
 }
 
 bool IsSinglePass(const Graph& graph, const Plan& plan) {

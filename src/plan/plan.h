@@ -146,6 +146,9 @@ struct Plan {
   double predicted_ms = 0;
 };
 
+/// The step that sets the pool's size; null if there are none.
+const Step* FullestStep(const Plan& plan);
+
 /// Blocks that a kOutside tensor of so many rows is sealed in.
 uint64_t BlockCount(uint32_t rows, uint32_t block_rows);
 

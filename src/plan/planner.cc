@@ -1,6 +1,7 @@
 #include "plan/planner.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -64,32 +65,24 @@ struct Pins {
 
 Pins ChoosePins(const Graph& graph, const Choice& choice, const std::vector<NodeTimes>& times,
                 uint64_t bytes) {
-  struct Candidate {
-    double density;
-    double saved_ms;
-    uint64_t bytes;
-    NodeNumber node;
-  };
-  std::vector<Candidate> candidates;
+  std::vector<WeightSaving> candidates;
   for (const Segment& segment : choice.segments) {
     const Stretch& stretch = segment.stretch;
     const auto same_workers = [&](const NodeTimes& t) { return t.workers() == segment.workers; };
     const NodeTimes& node_times = *std::find_if(times.begin(), times.end(), same_workers);
     for (NodeNumber node = stretch.begin; node < stretch.end; ++node) {
-      const uint64_t weight_bytes = RoundUp(graph.nodes[node].weights.TotalBytes(), kPoolAlignment);
+      const uint64_t weight_bytes = PooledWeightBytes(graph.nodes[node]);
       if (weight_bytes == 0) continue;
       const NodeTime& time = node_times.At(segment.flow, node);
       const bool held = segment.held[node - stretch.begin];
       const double saved = (held ? time.held_ms : time.streamed_ms) - (time.held_ms - time.open_ms);
-      candidates.push_back({saved / static_cast<double>(weight_bytes), saved, weight_bytes, node});
+      candidates.push_back({node, weight_bytes, saved, 0});
     }
   }
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.density != b.density ? a.density > b.density : a.node < b.node;
-  });
+  RankByDensity(candidates);
   Pins pins;
   pins.nodes.resize(graph.nodes.size());
-  for (const Candidate& candidate : candidates) {
+  for (const WeightSaving& candidate : candidates) {
     if (candidate.bytes > bytes || candidate.saved_ms <= 0) continue;
     bytes -= candidate.bytes;
     pins.bytes += candidate.bytes;
@@ -97,14 +90,6 @@ Pins ChoosePins(const Graph& graph, const Choice& choice, const std::vector<Node
     pins.nodes[candidate.node] = true;
   }
   return pins;
-}
-
-/// The step that sets the pool's size: the fullest one.
-const Step* FullestStep(const Plan& plan) {
-  const auto fullest =
-      std::max_element(plan.steps.begin(), plan.steps.end(),
-                       [](const Step& a, const Step& b) { return a.live_bytes < b.live_bytes; });
-  return fullest == plan.steps.end() ? nullptr : &*fullest;
 }
 
 Error OutOfBudget(const Graph& graph, const Plan& smallest, uint64_t budget_bytes) {
@@ -150,19 +135,18 @@ uint64_t LayerPeak(const Graph& graph, const StorageMap& map,
 struct Planner::WorldSearch {
   const Order* order = nullptr;
   std::unique_ptr<World> world;
-  uint64_t least_bytes = 0;
-  uint64_t layer_peak_bytes = 0;  // with more than this, layers are never cut up
+  std::array<uint64_t, 2> least_bytes{};  // by Passes; kUnlimited: none, since it spills
+  uint64_t layer_peak_bytes = 0;          // with more than this, layers are never cut up
 };
 
 struct Planner::Candidate {
   const WorldSearch* world = nullptr;
   Choice choice;
-  uint64_t bytes = 0;  // what it was sought for
 };
 
-Planner::Order::Order(Graph reordered, std::vector<NodeIndex> by_number, const MachineRates& rates,
-                      uint32_t threads)
-    : graph(std::move(reordered)),
+Planner::Order::Order(const Graph& in_order, std::vector<NodeIndex> by_number,
+                      const MachineRates& rates, uint32_t threads)
+    : graph(in_order),
       nodes(std::move(by_number)),
       uses(UsesOf(graph)),
       ranges(LiveRangesOf(graph)) {
@@ -188,14 +172,13 @@ Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads
   const bool leaner = static_cast<double>(PeakBytes(graph, lean)) < own_bytes * kLeaner;
   orders_.push_back(std::make_unique<Order>(graph, std::move(own), rates, threads));
   if (!leaner) return;
-  Graph reordered = Reordered(graph, lean);
-  orders_.push_back(std::make_unique<Order>(std::move(reordered), std::move(lean), rates, threads));
+  reordered_ = Reordered(graph, lean);
+  orders_.push_back(std::make_unique<Order>(*reordered_, std::move(lean), rates, threads));
 }
 
 Planner::~Planner() = default;
 
-void Planner::AddWorlds(const Order& order, uint64_t spill_bytes, Passes passes,
-                        std::vector<WorldSearch>& worlds) {
+void Planner::AddWorlds(const Order& order, uint64_t spill_bytes) {
   const Graph& graph = order.graph;
   const BlockRows block_rows = ChooseOutside(graph, order.uses, spill_bytes);
   std::vector<bool> outside;
@@ -211,48 +194,58 @@ void Planner::AddWorlds(const Order& order, uint64_t spill_bytes, Passes passes,
     maps.push_back(share(Sharing::kNone));
   }
   for (StorageMap& map : maps) {
-    WorldSearch added;
+    WorldSearch& added = worlds_.emplace_back();
     added.order = &order;
     added.layer_peak_bytes = LayerPeak(graph, map, order.least_scratch_bytes);
     added.world = std::make_unique<World>(
         World{&graph, &order.uses, &order.ranges, &order.flows, block_rows, std::move(map)});
     const SegmentTable table(*added.world, added.layer_peak_bytes, MachineRates{});
-    added.least_bytes = Search(table, order.default_times, passes).LeastBytes();
-    worlds.push_back(std::move(added));
+    for (const Passes passes : {Passes::kAny, Passes::kSingle}) {
+      const bool spills = spill_bytes != kUnlimited;
+      added.least_bytes[Position(passes)] =
+          passes == Passes::kSingle && spills
+              ? kUnlimited
+              : Search(table, order.default_times, passes).LeastBytes();
+    }
   }
 }
 
-std::vector<Planner::WorldSearch>& Planner::Worlds(Passes passes) {
-  std::vector<WorldSearch>& worlds = worlds_[static_cast<size_t>(passes)];
-  if (!worlds.empty()) return worlds;
-  for (const std::unique_ptr<Order>& order : orders_) {
-    AddWorlds(*order, kUnlimited, passes, worlds);
+std::vector<const Planner::WorldSearch*> Planner::Worlds(Passes passes) {
+  if (worlds_.empty()) {
+    for (const std::unique_ptr<Order>& order : orders_) AddWorlds(*order, kUnlimited);
+    unspilled_count_ = worlds_.size();
   }
-  if (passes == Passes::kSingle) return worlds;
-  // Where much is spilled the order matters little: the caller's.
-  for (const uint64_t spill_bytes : SpillLevels(graph_)) {
-    AddWorlds(*orders_[0], spill_bytes, passes, worlds);
+  if (passes == Passes::kAny && worlds_.size() == unspilled_count_) {
+    // Where much is spilled the order matters little: the caller's.
+    for (const uint64_t spill_bytes : SpillLevels(graph_)) AddWorlds(*orders_[0], spill_bytes);
+  }
+  std::vector<const WorldSearch*> worlds;
+  for (const WorldSearch& world : worlds_) {
+    if (passes == Passes::kSingle && worlds.size() == unspilled_count_) break;
+    worlds.push_back(&world);
   }
   return worlds;
 }
 
 const Plan& Planner::Least(Passes passes) {
-  std::optional<Plan>& least = least_[static_cast<size_t>(passes)];
+  std::optional<Plan>& least = least_[Position(passes)];
   if (least) return *least;
-  std::vector<const WorldSearch*> by_bytes;
-  for (const WorldSearch& world : Worlds(passes)) by_bytes.push_back(&world);
-  std::stable_sort(by_bytes.begin(), by_bytes.end(),
-                   [](const auto* a, const auto* b) { return a->least_bytes < b->least_bytes; });
+  const size_t pass = Position(passes);
+  std::vector<const WorldSearch*> by_bytes = Worlds(passes);
+  std::stable_sort(by_bytes.begin(), by_bytes.end(), [pass](const auto* a, const auto* b) {
+    return a->least_bytes[pass] < b->least_bytes[pass];
+  });
   // Where a world's least does not pack, a little more may.
   int tries = 0;
   for (const WorldSearch* world : by_bytes) {
-    if (least && (tries == kLeastTriesMax || world->least_bytes >= least->pool_bytes)) break;
+    if (least && (tries == kLeastTriesMax || world->least_bytes[pass] >= least->pool_bytes)) break;
     ++tries;
     // Whatever the rates and the threads: whether a budget is refused must not depend on them.
     const SegmentTable table(*world->world, world->layer_peak_bytes, MachineRates{});
     const Search search(table, world->order->default_times, passes);
     for (const double factor : kLeastFactors) {
-      const auto bytes = static_cast<uint64_t>(static_cast<double>(world->least_bytes) * factor);
+      const auto bytes =
+          static_cast<uint64_t>(static_cast<double>(world->least_bytes[pass]) * factor);
       if (least &&
           static_cast<double>(bytes) * kWorthwhile >= static_cast<double>(least->pool_bytes)) {
         break;
@@ -270,7 +263,7 @@ const Plan& Planner::Least(Passes passes) {
 
 std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
   uint64_t most = 0;
-  for (const WorldSearch& world : Worlds(passes)) most = std::max(most, world.layer_peak_bytes);
+  for (const WorldSearch* world : Worlds(passes)) most = std::max(most, world->layer_peak_bytes);
   std::vector<uint64_t> all;
   const uint64_t least = Least(passes).pool_bytes;
   for (double level = static_cast<double>(least);; level *= kLevelRatio) {
@@ -284,7 +277,7 @@ std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
 }
 
 void Planner::Seek(const std::vector<uint64_t>& levels, Passes passes) {
-  auto& known = candidates_[static_cast<size_t>(passes)];
+  auto& known = candidates_[Position(passes)];
   std::vector<uint64_t> fresh;
   for (const uint64_t level : levels) {
     if (known.find(level) == known.end()) fresh.push_back(level);
@@ -292,16 +285,17 @@ void Planner::Seek(const std::vector<uint64_t>& levels, Passes passes) {
   for (const uint64_t level : fresh) known[level] = std::nullopt;
   if (fresh.empty()) return;
   const uint64_t most = *std::max_element(fresh.begin(), fresh.end());
-  for (const WorldSearch& world : Worlds(passes)) {
-    if (world.least_bytes > most) continue;
-    const SegmentTable table(*world.world, std::min(world.layer_peak_bytes, most), rates_);
-    const Search search(table, world.order->times, passes);
+  for (const WorldSearch* world : Worlds(passes)) {
+    const uint64_t least_bytes = world->least_bytes[Position(passes)];
+    if (least_bytes > most) continue;
+    const SegmentTable table(*world->world, std::min(world->layer_peak_bytes, most), rates_);
+    const Search search(table, world->order->times, passes);
     for (const uint64_t level : fresh) {
-      if (world.least_bytes > level) continue;
+      if (least_bytes > level) continue;
       std::optional<Candidate>& fastest = known[level];
       const double ms_max = fastest ? fastest->choice.ms : std::numeric_limits<double>::infinity();
       std::optional<Choice> choice = search.Fastest(level, ms_max);
-      if (choice) fastest = Candidate{&world, *std::move(choice), level};
+      if (choice) fastest = Candidate{world, *std::move(choice)};
     }
   }
 }
@@ -332,7 +326,7 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
   // Estimates choose the levels; what the plans laid out take decides among them. Levels whose
   // plan does not pack into the budget are passed over.
   const std::vector<uint64_t> levels = Levels(budget_bytes, passes);
-  const auto& known = candidates_[static_cast<size_t>(passes)];
+  const auto& known = candidates_[Position(passes)];
   std::optional<Plan> best;
   int fitting = 0;
   for (size_t begin = 0; begin < levels.size() && fitting < kNearLevels; begin += kLevelsAtOnce) {
@@ -359,7 +353,7 @@ Result<Plan> Planner::Make(uint64_t budget_bytes, Pinning pinning, Passes passes
   for (const uint64_t level : far_levels) {
     const std::optional<Candidate>& candidate = known.at(level);
     if (!candidate) continue;
-    const uint64_t spare = budget_bytes - candidate->bytes;
+    const uint64_t spare = budget_bytes - level;
     const double ms =
         candidate->choice.ms - ChoosePins(candidate->world->order->graph, candidate->choice,
                                           candidate->world->order->times, spare)

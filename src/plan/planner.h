@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -35,12 +36,13 @@ class Planner {
   struct WorldSearch;
   /// The graph in one order of its nodes, and what follows from that alone.
   struct Order {
-    Order(graph::Graph reordered, std::vector<graph::NodeIndex> nodes, const MachineRates& rates,
-          uint32_t threads);
+    /// `in_order` must outlive it.
+    Order(const graph::Graph& in_order, std::vector<graph::NodeIndex> by_number,
+          const MachineRates& rates, uint32_t threads);
     Order(const Order&) = delete;
     Order& operator=(const Order&) = delete;
 
-    const graph::Graph graph;
+    const graph::Graph& graph;
     const std::vector<graph::NodeIndex> nodes;  // by NodeNumber: the caller's
     const Uses uses;
     const std::vector<LiveRange> ranges;
@@ -50,9 +52,9 @@ class Planner {
     std::vector<NodeTimes> times;          // most workers first
   };
 
-  std::vector<WorldSearch>& Worlds(Passes passes);
-  static void AddWorlds(const Order& order, uint64_t spill_bytes, Passes passes,
-                        std::vector<WorldSearch>& worlds);
+  /// Made when they are first asked for.
+  std::vector<const WorldSearch*> Worlds(Passes passes);
+  void AddWorlds(const Order& order, uint64_t spill_bytes);
   /// From the largest one within the budget down.
   std::vector<uint64_t> Levels(uint64_t budget_bytes, Passes passes);
   /// Finds the fastest choice of each level.
@@ -61,8 +63,10 @@ class Planner {
 
   const graph::Graph& graph_;
   const MachineRates rates_;
+  std::optional<graph::Graph> reordered_;       // of the second order
   std::vector<std::unique_ptr<Order>> orders_;  // the caller's first
-  std::vector<WorldSearch> worlds_[2];          // by Passes
+  std::deque<WorldSearch> worlds_;  // those that spill nothing first; they stay in place
+  size_t unspilled_count_ = 0;
   std::optional<Plan> least_[2];
   std::map<uint64_t, std::optional<Candidate>> candidates_[2];  // by Passes, then level
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "plan/on_demand.h"
 
 namespace coracle::plan {
 namespace {
@@ -20,14 +21,6 @@ struct Reading {
 };
 
 }  // namespace
-
-uint32_t AllRows(const Graph& graph, TensorIndex tensor) {
-  return static_cast<uint32_t>(graph::RowsOf(graph.shape(tensor)).AllRows());
-}
-
-uint64_t RowBytes(const Graph& graph, TensorIndex tensor) {
-  return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
-}
 
 bool HasImages(const Graph& graph, const Node& node) {
   if (graph::RowsOf(graph.shape(node.output)).images != 1) return true;
@@ -56,52 +49,21 @@ Uses UsesOf(const Graph& graph) {
   return uses;
 }
 
-/// Fires nodes on demand of the tensors that nobody reads.
+/// The whole network as one cascade (see RunOnDemand).
 class RowFlow::Builder {
  public:
   explicit Builder(RowFlow& flow) : flow_(flow), graph_(flow.graph_), done_(graph_.nodes.size()) {
     for (const Node& node : graph_.nodes) rows_.push_back(AllRows(graph_, node.output));
   }
 
-  void Run() {
-    std::vector<NodeNumber> roots;
-    for (NodeNumber node = 0; node < graph_.nodes.size(); ++node) {
-      if (flow_.uses_.readers[Position(graph_.nodes[node].output)].empty()) roots.push_back(node);
-    }
-    // Roots advance together, the one that is furthest behind first.
-    while (true) {
-      NodeNumber next = kNoNode;
-      for (const NodeNumber root : roots) {
-        if (done_[root] == rows_[root]) continue;
-        if (next == kNoNode ||
-            uint64_t{done_[root]} * rows_[next] < uint64_t{done_[next]} * rows_[root]) {
-          next = root;
-        }
-      }
-      if (next == kNoNode) break;
-      Fire(next);
-    }
-    // Rows that no reader reads.
-    for (NodeNumber node = 0; node < graph_.nodes.size(); ++node) {
-      while (done_[node] < rows_[node]) Fire(node);
-    }
+  uint32_t Done(NodeNumber node) const { return done_[node]; }
+  uint32_t Rows(NodeNumber node) const { return rows_[node]; }
+  bool IsRoot(NodeNumber node) const {
+    return flow_.uses_.readers[Position(graph_.nodes[node].output)].empty();
   }
-
- private:
-  /// Depth-first over the demands of `first`'s next firing, without recursion.
-  void Fire(NodeNumber first) {
-    stack_.assign(1, first);
-    while (!stack_.empty()) {
-      const NodeNumber number = stack_.back();
-      const NodeNumber wanted = MissingMaker(number);
-      if (wanted != kNoNode) {
-        stack_.push_back(wanted);
-        continue;
-      }
-      done_[number] = std::min(done_[number] + flow_.firing_rows_[number], rows_[number]);
-      flow_.when_[number].push_back(now_++);
-      stack_.pop_back();
-    }
+  void Fire(NodeNumber number) {
+    done_[number] = std::min(done_[number] + flow_.firing_rows_[number], rows_[number]);
+    flow_.when_[number].push_back(now_++);
   }
 
   /// The maker of an operand that has to fire before `number` can.
@@ -117,11 +79,11 @@ class RowFlow::Builder {
     return kNoNode;
   }
 
+ private:
   RowFlow& flow_;
   const Graph& graph_;
   std::vector<uint32_t> done_;
   std::vector<uint32_t> rows_;
-  std::vector<NodeNumber> stack_;
   uint32_t now_ = 0;
 };
 
@@ -131,7 +93,8 @@ RowFlow::RowFlow(const Graph& graph, const Uses& uses, uint32_t rows)
     const uint32_t all = AllRows(graph, node.output);
     firing_rows_.push_back(HasImages(graph, node) ? all : std::min(rows, all));
   }
-  Builder(*this).Run();
+  Builder builder(*this);
+  RunOnDemand(0, static_cast<NodeNumber>(graph.nodes.size()), builder);
 }
 
 namespace {

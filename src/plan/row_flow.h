@@ -23,11 +23,6 @@ namespace coracle::plan {
 using NodeNumber = uint32_t;
 inline constexpr NodeNumber kNoNode = UINT32_MAX;
 
-/// Rows of a tensor, those of all images.
-uint32_t AllRows(const graph::Graph& graph, graph::TensorIndex tensor);
-/// Bytes of one row with no gaps.
-uint64_t RowBytes(const graph::Graph& graph, graph::TensorIndex tensor);
-
 /// True if some tensor of the node has several images: it is computed in one action, and its
 /// tensors lie whole in the pool.
 bool HasImages(const graph::Graph& graph, const graph::Node& node);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "plan/on_demand.h"
 
 namespace coracle::plan {
 namespace {
@@ -33,25 +34,7 @@ class Scheduler {
   }
 
   Schedule Run() {
-    std::vector<NodeNumber> roots;
-    for (NodeNumber number = stretch_.begin; number < stretch_.end; ++number) {
-      if (ReadersHere(graph_.nodes[number].output).empty()) roots.push_back(number);
-    }
-    while (true) {
-      NodeNumber next = kNoNode;
-      for (const NodeNumber root : roots) {
-        if (Done(root) == Rows(root)) continue;
-        if (next == kNoNode ||
-            uint64_t{Done(root)} * Rows(next) < uint64_t{Done(next)} * Rows(root)) {
-          next = root;
-        }
-      }
-      if (next == kNoNode) break;
-      Fire(next);
-    }
-    for (NodeNumber number = stretch_.begin; number < stretch_.end; ++number) {
-      while (Done(number) < Rows(number)) Fire(number);
-    }
+    RunOnDemand(stretch_.begin, stretch_.end, *this);
     for (Ring& ring : schedule_.rings) {
       const uint64_t rows =
           ring.block_rows == 0 ? ring.rows : RoundUpToMultiple(ring.rows, ring.block_rows);
@@ -60,9 +43,51 @@ class Scheduler {
     return std::move(schedule_);
   }
 
- private:
-  uint32_t& Done(NodeNumber number) { return done_[number - stretch_.begin]; }
+  // What RunOnDemand asks for.
+  uint32_t Done(NodeNumber number) const { return done_[number - stretch_.begin]; }
   uint32_t Rows(NodeNumber number) const { return rows_[number - stretch_.begin]; }
+  bool IsRoot(NodeNumber number) const { return ReadersHere(graph_.nodes[number].output).empty(); }
+  /// Opens what the next firing reads from outside; the maker here that has to fire before it.
+  NodeNumber MissingMaker(NodeNumber number) {
+    const Node& node = graph_.nodes[number];
+    const kernels::RowRange rows = NextRows(number);
+    for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
+      const TensorIndex tensor = node.inputs[operand];
+      const NodeNumber maker = MakerOf(tensor);
+      if (!IsHere(maker) || Done(maker) == Rows(maker)) continue;
+      if (RowsRead(graph_, node, operand, rows).end > Done(maker)) return maker;
+    }
+    for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
+      const TensorIndex tensor = node.inputs[operand];
+      const uint32_t ring = ring_of_[Position(tensor)];
+      if (ring == kNoRing || IsHere(MakerOf(tensor))) continue;
+      const uint32_t wanted = RowsRead(graph_, node, operand, rows).end;
+      if (wanted <= ends_[ring]) continue;
+      const auto end = static_cast<uint32_t>(std::min<uint64_t>(
+          RoundUpToMultiple(wanted, schedule_.rings[ring].block_rows), AllRows(graph_, tensor)));
+      schedule_.actions.push_back({ActionKind::kOpen, ring, ends_[ring], end});
+      Extend(ring, end);
+    }
+    return kNoNode;
+  }
+
+  void Fire(NodeNumber number) {
+    const Node& node = graph_.nodes[number];
+    const kernels::RowRange rows = NextRows(number);
+    if (HasImages(graph_, node)) {
+      schedule_.actions.push_back({ActionKind::kCompute, 0, 0, OutputRows(graph_, node)});
+    } else {
+      schedule_.actions.push_back(
+          {ActionKind::kCompute, number - stretch_.begin, rows.begin, rows.end});
+    }
+    if (stretch_.overlay_units_max > 0 && stretch_.overlay.made == node.output) Part(rows.end);
+    const uint32_t ring = ring_of_[Position(node.output)];
+    if (ring != kNoRing) Extend(ring, rows.end);
+    done_[number - stretch_.begin] = rows.end;
+    if (ring != kNoRing && schedule_.rings[ring].block_rows > 0) Seal(ring, rows.end);
+  }
+
+ private:
   bool IsHere(NodeNumber number) const {
     return number != kNoNode && number >= stretch_.begin && number < stretch_.end;
   }
@@ -111,60 +136,6 @@ class Scheduler {
     ends_[ring] = end;
   }
 
-  void Fire(NodeNumber root) {
-    stack_.assign(1, root);
-    while (!stack_.empty()) {
-      const NodeNumber number = stack_.back();
-      const NodeNumber wanted = MissingMaker(number);
-      if (wanted != kNoNode) {
-        stack_.push_back(wanted);
-        continue;
-      }
-      Compute(number);
-      stack_.pop_back();
-    }
-  }
-
-  /// Opens what the next firing reads from outside; the maker here that has to fire before it.
-  NodeNumber MissingMaker(NodeNumber number) {
-    const Node& node = graph_.nodes[number];
-    const kernels::RowRange rows = NextRows(number);
-    for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
-      const TensorIndex tensor = node.inputs[operand];
-      const NodeNumber maker = MakerOf(tensor);
-      if (!IsHere(maker) || Done(maker) == Rows(maker)) continue;
-      if (RowsRead(graph_, node, operand, rows).end > Done(maker)) return maker;
-    }
-    for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
-      const TensorIndex tensor = node.inputs[operand];
-      const uint32_t ring = ring_of_[Position(tensor)];
-      if (ring == kNoRing || IsHere(MakerOf(tensor))) continue;
-      const uint32_t wanted = RowsRead(graph_, node, operand, rows).end;
-      if (wanted <= ends_[ring]) continue;
-      const auto end = static_cast<uint32_t>(std::min<uint64_t>(
-          RoundUpToMultiple(wanted, schedule_.rings[ring].block_rows), AllRows(graph_, tensor)));
-      schedule_.actions.push_back({ActionKind::kOpen, ring, ends_[ring], end});
-      Extend(ring, end);
-    }
-    return kNoNode;
-  }
-
-  void Compute(NodeNumber number) {
-    const Node& node = graph_.nodes[number];
-    const kernels::RowRange rows = NextRows(number);
-    if (HasImages(graph_, node)) {
-      schedule_.actions.push_back({ActionKind::kCompute, 0, 0, OutputRows(graph_, node)});
-    } else {
-      schedule_.actions.push_back(
-          {ActionKind::kCompute, number - stretch_.begin, rows.begin, rows.end});
-    }
-    if (stretch_.overlay_units_max > 0 && stretch_.overlay.made == node.output) Part(rows.end);
-    const uint32_t ring = ring_of_[Position(node.output)];
-    if (ring != kNoRing) Extend(ring, rows.end);
-    Done(number) = rows.end;
-    if (ring != kNoRing && schedule_.rings[ring].block_rows > 0) Seal(ring, rows.end);
-  }
-
   /// Notes how far the overlay's two tensors must be apart for rows up to `end` to be made.
   void Part(uint32_t end) {
     const OverlayPair& pair = stretch_.overlay;
@@ -193,7 +164,6 @@ class Scheduler {
   std::vector<uint32_t> ring_of_;  // by tensor
   std::vector<uint32_t> ends_;     // by ring: rows made or opened
   std::vector<uint32_t> sealed_;   // by ring
-  std::vector<NodeNumber> stack_;
   Schedule schedule_;
 };
 

@@ -12,10 +12,6 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 
 uint64_t AddOrMax(uint64_t a, uint64_t b) { return a > kUnlimited - b ? kUnlimited : a + b; }
 
-uint64_t WeightBytes(const graph::Node& node) {
-  return RoundUp(node.weights.TotalBytes(), kPoolAlignment);
-}
-
 }  // namespace
 
 Search::Search(const SegmentTable& table, const std::vector<NodeTimes>& times, Passes passes)
@@ -53,12 +49,10 @@ void Search::AddUp(uint32_t times, uint32_t flow) {
     const bool holdable = IsHoldable(times, flow, number);
     const bool streams = !node.weights.chunks.empty() && !MustBeHeld(node) && !holdable;
     const bool divided = time.streamed_split != Split::kNone || time.held_split != Split::kNone;
-    const uint64_t bytes = holdable ? WeightBytes(node) : 0;
+    const uint64_t bytes = holdable ? PooledWeightBytes(node) : 0;
     sums.holdable_begins.push_back(static_cast<uint32_t>(sums.holdable.size()));
     if (holdable) {
-      const double saved = time.streamed_ms - time.held_ms;
-      sums.holdable.push_back(
-          {saved / static_cast<double>(bytes), saved, bytes, time.far_ms, number});
+      sums.holdable.push_back({number, bytes, time.streamed_ms - time.held_ms, time.far_ms});
     }
     sums.holdable_bytes.push_back(sums.holdable_bytes.back() + bytes);
     sums.streamed.push_back(sums.streamed.back() + (streams ? 1 : 0));
@@ -193,13 +187,11 @@ double Search::Hold(const Stretch& stretch, const Way& way, uint64_t bytes,
   const Sums& sums = SumsOf(way.times, way.flow);
   ranked_.assign(sums.holdable.begin() + sums.holdable_begins[stretch.begin],
                  sums.holdable.begin() + sums.holdable_begins[stretch.end]);
-  std::sort(ranked_.begin(), ranked_.end(), [](const Holdable& a, const Holdable& b) {
-    return a.density != b.density ? a.density > b.density : a.node < b.node;
-  });
+  RankByDensity(ranked_);
   double saved = 0;
   double far_ms = 0;
   uint64_t held_bytes = stretch.constant_bytes;
-  for (const Holdable& candidate : ranked_) {
+  for (const WeightSaving& candidate : ranked_) {
     if (candidate.bytes > bytes) continue;
     bytes -= candidate.bytes;
     held_bytes += candidate.bytes;
@@ -215,7 +207,6 @@ Segment Search::MakeSegment(const Stretch& stretch, const Way& way, uint64_t byt
   segment.stretch = stretch;
   segment.flow = way.flow;
   segment.overlays = way.overlays;
-  segment.ms = way.ms;
   segment.held.resize(stretch.end - stretch.begin);
   if (stretch.elided) return segment;
   segment.workers = times_[way.times].workers();

@@ -22,7 +22,6 @@ struct Segment {
   std::vector<bool> held;  ///< by node of the stretch: weights opened once, before its first action
   std::vector<Split> streamed_splits;  ///< by node of the stretch
   std::vector<Split> held_splits;
-  double ms = 0;
 };
 
 /// Segments that cover all nodes.
@@ -74,17 +73,9 @@ class Search {
   const std::vector<NodeTimes>& times_;
   const Passes passes_;
   NodeNumber count_ = 0;
-  /// Weights that gain from being held.
-  struct Holdable {
-    double density;  // milliseconds saved a byte
-    double saved_ms;
-    uint64_t bytes;
-    double far_ms;  // NodeTime::far_ms
-    NodeNumber node;
-  };
   /// Of one flow and number of workers. Sums are those before each node.
   struct Sums {
-    std::vector<Holdable> holdable;         // by node
+    std::vector<WeightSaving> holdable;     // by node
     std::vector<uint32_t> holdable_begins;  // where each node's is
     std::vector<uint64_t> holdable_bytes;
     std::vector<uint32_t> streamed;  // nodes that stream even if there is room to hold
@@ -97,7 +88,7 @@ class Search {
 
   std::vector<std::array<Sums, kFlowCount>> sums_;  // by times
   std::vector<double> tails_ms_;  // by cut: no choice takes less for the nodes behind it
-  mutable std::vector<Holdable> ranked_;
+  mutable std::vector<WeightSaving> ranked_;
 };
 
 }  // namespace coracle::plan

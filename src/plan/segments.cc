@@ -223,7 +223,7 @@ TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
   Traits traits;
   traits.has_images = HasImages(graph_, node);
   traits.elided = world_.map.elided[number];
-  traits.weight_bytes = RoundUp(node.weights.TotalBytes(), kPoolAlignment);
+  traits.weight_bytes = PooledWeightBytes(node);
   traits.workspace_bytes = RoundUp(kernels::WorkspaceBytes(graph_, node), kPoolAlignment);
   traits.chunk_bytes =
       static_cast<uint32_t>(RoundUp(node.weights.LargestChunkBytes(), kPoolAlignment));
@@ -406,7 +406,6 @@ std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
       grown.elided = false;
     }
     grown.workspace_bytes = std::max(grown.workspace_bytes, traits.workspace_bytes);
-    grown.weight_bytes += traits.weight_bytes;
     if (traits.must_be_held) {
       grown.constant_bytes += static_cast<uint32_t>(traits.weight_bytes);
     } else {

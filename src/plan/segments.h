@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <map>
 #include <span>
-
 #include <vector>
 
 #include "graph/graph.h"
@@ -46,7 +45,6 @@ struct Stretch {
   NodeNumber end = 0;
   uint64_t pool_bytes = 0;       ///< storages and counters live across either cut
   uint64_t workspace_bytes = 0;  ///< per worker
-  uint64_t weight_bytes = 0;     ///< all of them
   uint32_t slot_bytes = 0;       ///< per worker, if every weight is streamed
   uint32_t constant_bytes = 0;   ///< weights that must be held
   float transfer_ms = 0;         ///< sealing and opening rows, one worker

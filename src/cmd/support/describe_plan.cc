@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "plan/liveness.h"
 
 namespace coracle::cmd {
 namespace {
@@ -62,17 +63,14 @@ bool IsPort(const graph::Graph& graph, graph::TensorIndex tensor) {
   return std::ranges::any_of(graph.inputs, is) || std::ranges::any_of(graph.outputs, is);
 }
 
-uint64_t RowBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
-  return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
-}
-
 /// Bytes sealed and opened of tensors that are neither inputs nor outputs.
 uint64_t SpilledBytes(const graph::Graph& graph, const plan::Step& step) {
   uint64_t bytes = 0;
   for (const plan::Action& action : step.actions) {
     if (action.kind == plan::ActionKind::kCompute) continue;
     const graph::TensorIndex tensor = step.windows[action.index].tensor;
-    if (!IsPort(graph, tensor)) bytes += (action.end - action.begin) * RowBytes(graph, tensor);
+    if (!IsPort(graph, tensor))
+      bytes += (action.end - action.begin) * plan::RowBytes(graph, tensor);
   }
   return bytes;
 }
