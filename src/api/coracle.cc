@@ -6,15 +6,10 @@
 #include <memory>
 #include <utility>
 
+#include "api/posix_outside.h"
 #include "crypto/owner_key.h"
 #include "host/posix/blob.h"
-#include "host/posix/clock.h"
-#include "host/posix/entropy.h"
-#include "host/posix/memory.h"
-#include "host/posix/outside_memory.h"
 #include "host/posix/read_file.h"
-#include "host/posix/threads.h"
-#include "kernels/kernel.h"
 #include "plan/plan.h"
 #include "runtime/session.h"
 #include "seal/reader.h"
@@ -67,30 +62,12 @@ struct Model::State {
 struct Predictor::State {
   // Destroyed last to first: the session uses everything above it.
   std::shared_ptr<Model::State> model;
-  host::PosixMemory memory;
-  host::PosixThreads threads;
-  host::PosixClock clock;
-  host::PosixEntropy entropy;
-  host::PosixOutsideMemory outside_memory;
-  std::unique_ptr<runtime::ProcessSeal> seal;  // null if the plan keeps nothing outside
+  PosixOutside outside;
   std::unique_ptr<runtime::Session> session;
   Usage usage;
 
-  /// Makes the session.
-  Status Start(plan::Plan plan);
   Status Feed(const std::map<std::string, std::span<const float>>& inputs);
 };
-
-Status Predictor::State::Start(plan::Plan plan) {
-  usage.planned_bytes = plan.pool_bytes;
-  if (runtime::KeepsRowsOutside(plan)) {
-    TRY_ASSIGN(seal, runtime::ProcessSeal::Create(entropy, memory, crypto::PreferredAeadBackend()));
-  }
-  TRY_ASSIGN(session,
-             runtime::Session::Create(*model->model, std::move(plan), kernels::SimdKernels(),
-                                      {&memory, &threads, &clock, seal.get(), &outside_memory}));
-  return {};
-}
 
 Status Predictor::State::Feed(const std::map<std::string, std::span<const float>>& inputs) {
   const std::vector<graph::Port>& ports = model->graph().inputs;
@@ -143,8 +120,11 @@ Expected<Predictor> Model::Plan(const PlanOptions& options) const {
   if (!plan.ok()) return AsFailure(plan.error());
   auto predictor = std::make_unique<Predictor::State>();
   predictor->model = state_;
-  const Status started = predictor->Start(std::move(plan).value());
-  if (!started.ok()) return AsFailure(started.error());
+  predictor->usage.planned_bytes = plan->pool_bytes;
+  Result<std::unique_ptr<runtime::Session>> session =
+      predictor->outside.Start(*state_->model, std::move(plan).value());
+  if (!session.ok()) return AsFailure(session.error());
+  predictor->session = std::move(session).value();
   return Predictor(std::move(predictor));
 }
 

@@ -8,31 +8,17 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
+#include "base/test_environment.h"
 #include "crypto/test_aeads.h"
 #include "crypto/test_bytes.h"
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CORACLE_TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define CORACLE_TSAN 1
-#endif
 
 namespace coracle::crypto {
 namespace {
 
 using std::chrono::steady_clock;
-
-bool Slow() {
-  const char* slow = std::getenv("CORACLE_SLOW");
-  return slow != nullptr && std::string_view(slow) == "1";
-}
 
 /// The host: keeps flipping a bit of the text and putting it back.
 class HostileText {
@@ -108,7 +94,8 @@ TEST(SingleReadTest, AcceptedIsAlwaysWhatWasSealed) {
 #if defined(CORACLE_TSAN)
   GTEST_SKIP() << "the race is deliberate";
 #endif
-  const auto duration = std::chrono::milliseconds(Slow() ? 60'000 : 1'000) / std::size(kTextBytes);
+  const auto duration =
+      std::chrono::milliseconds(RunsSlowTests() ? 60'000 : 1'000) / std::size(kTextBytes);
   const Key256 key = KeyOf(Noise(32, 5));
   for (const AeadMaker& maker : AllAeads()) {
     const auto aead = maker.make(key);
@@ -152,7 +139,8 @@ TEST(SingleReadTest, TheTagIsThatOfThePlaintext) {
 #if defined(CORACLE_TSAN)
   GTEST_SKIP() << "the race is deliberate";
 #endif
-  const auto duration = std::chrono::milliseconds(Slow() ? 60'000 : 1'000) / std::size(kTextBytes);
+  const auto duration =
+      std::chrono::milliseconds(RunsSlowTests() ? 60'000 : 1'000) / std::size(kTextBytes);
   const Key256 key = KeyOf(Noise(32, 5));
   for (const AeadMaker& maker : AllAeads()) {
     const auto aead = maker.make(key);
@@ -188,7 +176,7 @@ void SealReadingBack(const Key256& key, Bytes plain, std::span<std::byte> out, T
 }
 
 TEST(SingleReadTest, TheRaceCatchesCodeThatReadsBack) {
-  if (!Slow()) GTEST_SKIP() << "set CORACLE_SLOW=1 to run the control";
+  if (!RunsSlowTests()) GTEST_SKIP() << "set CORACLE_SLOW=1 to run the control";
   const Key256 key = KeyOf(Noise(32, 5));
   uint64_t wrong = 0;
   for (const size_t bytes : kTextBytes) {
@@ -224,7 +212,7 @@ Verdict OpenReadingTwice(const Key256& key, const Tag& tag, Bytes text,
 }
 
 TEST(SingleReadTest, TheRaceCatchesCodeThatReadsTwice) {
-  if (!Slow()) GTEST_SKIP() << "set CORACLE_SLOW=1 to run the control";
+  if (!RunsSlowTests()) GTEST_SKIP() << "set CORACLE_SLOW=1 to run the control";
   const Key256 key = KeyOf(Noise(32, 5));
   uint64_t wrong = 0;
   for (const size_t bytes : kTextBytes) {

@@ -175,62 +175,57 @@ TEST(CascadeTest, AnyTamperedChunkMeansNoOutput) {
   }
 }
 
-TEST(CascadeTest, ATamperedRowOfTheInputIsRefused) {
-  Bench bench(MakeTestGraph(12, 6));
-  const plan::Plan plan = plan::MakeCascadePlan(bench.graph(), WithTensorsOutside(bench.graph()));
-  const auto session = bench.Start(plan);
-  ASSERT_NE(session, nullptr);
-  const size_t region = bench.outside().region_count() - 1;
-  bench.Feed(*session);
-  bench.outside().Flip(region, 8 * 40);  // the first tensor outside is the input
-  const Status done = session->Run();
-  ASSERT_FALSE(done.ok());
-  EXPECT_EQ(done.error().code, Code::kTampered);
-  bench.Feed(*session);  // the session lives on
-  EXPECT_TRUE(session->Run().ok());
+/// A session with tensors outside, and the host's hands on them.
+class OutsideCascadeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    session_ =
+        bench_.Start(plan::MakeCascadePlan(bench_.graph(), WithTensorsOutside(bench_.graph())));
+    ASSERT_NE(session_, nullptr);
+    region_ = bench_.outside().region_count() - 1;
+  }
+  void ExpectTamperedRun() {
+    const Status done = session_->Run();
+    ASSERT_FALSE(done.ok());
+    EXPECT_EQ(done.error().code, Code::kTampered);
+  }
+
+  Bench bench_{MakeTestGraph(12, 6)};
+  std::unique_ptr<Session> session_;
+  size_t region_ = 0;
+};
+
+TEST_F(OutsideCascadeTest, ATamperedRowOfTheInputIsRefused) {
+  bench_.Feed(*session_);
+  bench_.outside().Flip(region_, 8 * 40);  // the first tensor outside is the input
+  ExpectTamperedRun();
+  bench_.Feed(*session_);  // the session lives on
+  EXPECT_TRUE(session_->Run().ok());
 }
 
-TEST(CascadeTest, AReplayedInputIsRefusedWhileItIsWritten) {
-  Bench bench(MakeTestGraph(12, 6));
-  const plan::Plan plan = plan::MakeCascadePlan(bench.graph(), WithTensorsOutside(bench.graph()));
-  const auto session = bench.Start(plan);
-  ASSERT_NE(session, nullptr);
-  const size_t region = bench.outside().region_count() - 1;
-  bench.Feed(*session);
-  const std::vector<std::byte> old = bench.outside().Snapshot(region);
-  ASSERT_TRUE(session->Run().ok());
+TEST_F(OutsideCascadeTest, AReplayedInputIsRefusedWhileItIsWritten) {
+  bench_.Feed(*session_);
+  const std::vector<std::byte> old = bench_.outside().Snapshot(region_);
+  ASSERT_TRUE(session_->Run().ok());
   const std::vector<float> plane(12 * 12, 0.5F);
-  session->WriteInput(0, 0, plane);
-  bench.outside().Replay(region, 0, old);
-  session->WriteInput(0, plane.size(), plane);  // returns to blocks that were sealed just now
-  const Status done = session->Run();
-  ASSERT_FALSE(done.ok());
-  EXPECT_EQ(done.error().code, Code::kTampered);
+  session_->WriteInput(0, 0, plane);
+  bench_.outside().Replay(region_, 0, old);
+  session_->WriteInput(0, plane.size(), plane);  // returns to blocks that were sealed just now
+  ExpectTamperedRun();
 }
 
-TEST(CascadeTest, AnInputThatIsNotWrittenIsRefused) {
-  Bench bench(MakeTestGraph(12, 6));
-  const plan::Plan plan = plan::MakeCascadePlan(bench.graph(), WithTensorsOutside(bench.graph()));
-  const auto session = bench.Start(plan);
-  ASSERT_NE(session, nullptr);
-  session->WriteInput(0, 0, std::vector<float>(12, 1.0F));
-  const Status done = session->Run();
-  ASSERT_FALSE(done.ok());
-  EXPECT_EQ(done.error().code, Code::kTampered);
+TEST_F(OutsideCascadeTest, AnInputThatIsNotWrittenIsRefused) {
+  session_->WriteInput(0, 0, std::vector<float>(12, 1.0F));
+  ExpectTamperedRun();
 }
 
-TEST(CascadeTest, ATamperedOutputRowIsRefused) {
-  Bench bench(MakeTestGraph(12, 7));
-  const plan::Plan plan = plan::MakeCascadePlan(bench.graph(), WithTensorsOutside(bench.graph()));
-  const auto session = bench.Start(plan);
-  ASSERT_NE(session, nullptr);
-  const size_t region = bench.outside().region_count() - 1;
-  bench.Feed(*session);
-  ASSERT_TRUE(session->Run().ok());
+TEST_F(OutsideCascadeTest, ATamperedOutputRowIsRefused) {
+  bench_.Feed(*session_);
+  ASSERT_TRUE(session_->Run().ok());
   std::vector<float> values(100, 1.0F);
   // The output is the last tensor outside: 400 bytes and a tag in a multiple of 64.
-  bench.outside().Flip(region, 8 * (bench.outside().bytes(region).size() - 400));
-  const Status read = session->ReadOutput(0, 0, values);
+  bench_.outside().Flip(region_, 8 * (bench_.outside().bytes(region_).size() - 400));
+  const Status read = session_->ReadOutput(0, 0, values);
   ASSERT_FALSE(read.ok());
   EXPECT_EQ(read.error().code, Code::kTampered);
 }

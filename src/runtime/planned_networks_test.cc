@@ -2,9 +2,9 @@
 // memory between guard pages gives the bytes of the unlimited layer-by-layer run.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <random>
 
+#include "base/test_environment.h"
 #include "plan/planner.h"
 #include "plan/test_networks.h"
 #include "plan/validate.h"
@@ -13,11 +13,7 @@
 namespace coracle::runtime {
 namespace {
 
-/// CORACLE_SLOW=1: all ten thousand.
-uint32_t NetworkCount() {
-  const char* slow = std::getenv("CORACLE_SLOW");
-  return slow != nullptr && slow[0] == '1' ? 10'000 : 250;
-}
+uint32_t NetworkCount() { return RunsSlowTests() ? 10'000 : 250; }
 
 TEST(PlannedNetworks, RunToTheSameBytesInEveryBudget) {
   uint32_t cascades = 0;

@@ -8,19 +8,11 @@
 #include <set>
 #include <thread>
 
+#include "base/test_environment.h"
 #include "crypto/test_bytes.h"
 #include "host/fake/entropy.h"
 #include "host/fake/hostile_hand.h"
 #include "host/fake/memory.h"
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define CORACLE_TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define CORACLE_TSAN 1
-#endif
 
 namespace coracle::runtime {
 namespace {

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include "cmd/support/heap_meter.h"
-#include "crypto/aead.h"
-#include "kernels/kernel.h"
 #include "runtime/measure_rates.h"
 #include "runtime/ports.h"
 
@@ -30,16 +28,7 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened, 
   std::unique_ptr<Prediction> prediction(new Prediction);
   prediction->path_ = opened.given_path;
   prediction->graph_ = &opened.model->manifest().graph;
-  if (runtime::KeepsRowsOutside(plan)) {
-    TRY_ASSIGN(prediction->seal_,
-               runtime::ProcessSeal::Create(prediction->entropy_, prediction->memory_,
-                                            crypto::PreferredAeadBackend()));
-  }
-  TRY_ASSIGN(
-      prediction->session_,
-      runtime::Session::Create(*opened.model, std::move(plan), kernels::SimdKernels(),
-                               {&prediction->memory_, &prediction->threads_, &prediction->clock_,
-                                prediction->seal_.get(), &prediction->outside_memory_}));
+  TRY_ASSIGN(prediction->session_, prediction->outside_.Start(*opened.model, std::move(plan)));
   return prediction;
 }
 
@@ -62,9 +51,9 @@ Status Prediction::FillWithNoise() {
 Result<Measured> Prediction::Run() {
   Measured measured;
   const HeapMeter heap;
-  const uint64_t start = clock_.NowNanoseconds();
+  const uint64_t start = outside_.clock().NowNanoseconds();
   Status done = session_->Run();
-  measured.latency_ms = static_cast<double>(clock_.NowNanoseconds() - start) / 1e6;
+  measured.latency_ms = static_cast<double>(outside_.clock().NowNanoseconds() - start) / 1e6;
   const std::optional<uint64_t> heap_peak = heap.PeakBytes();
   if (!done.ok()) return OfFile(path_, done.error());
   measured.stats = session_->stats();

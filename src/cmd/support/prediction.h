@@ -4,13 +4,9 @@
 #include <memory>
 #include <string>
 
+#include "api/posix_outside.h"
 #include "base/result.h"
 #include "cmd/support/sealed_file.h"
-#include "host/posix/clock.h"
-#include "host/posix/entropy.h"
-#include "host/posix/memory.h"
-#include "host/posix/outside_memory.h"
-#include "host/posix/threads.h"
 #include "plan/plan.h"
 #include "runtime/session.h"
 
@@ -42,12 +38,7 @@ class Prediction {
   Prediction() = default;
   std::string path_;
   const graph::Graph* graph_ = nullptr;
-  host::PosixMemory memory_;
-  host::PosixThreads threads_;
-  host::PosixClock clock_;
-  host::PosixEntropy entropy_;
-  host::PosixOutsideMemory outside_memory_;
-  std::unique_ptr<runtime::ProcessSeal> seal_;  ///< null if the plan keeps nothing outside
+  PosixOutside outside_;
   std::unique_ptr<runtime::Session> session_;
 };
 
