@@ -27,12 +27,24 @@ struct Window {
   bool operator==(const Window&) const = default;
 };
 
+/// How a Conv's sums are made. Fixed when the model is sealed: it decides the bits of the result
+/// and the order of the packed weights (kernels/packing.h).
+enum class ConvAlgorithm : uint8_t {
+  kDirect = 0,
+  /// Winograd's minimal filtering F(2x2, 3x3) and F(4x4, 3x3) (Lavin and Gray, arXiv:1509.09308):
+  /// tiles of 2x2 or 4x4 outputs, anchored at output (0, 0). 3x3 windows of stride 1 and dilation 1
+  /// without groups; input channels a multiple of 16.
+  kWinograd2 = 1,
+  kWinograd4 = 2,
+};
+
 /// Cross-correlation. Weight constant [out_channels, in_channels / groups, kh, kw] (see
 /// WeightSource).
 struct Conv {
   Window window;
   uint32_t groups = 1;
   uint32_t out_channels = 0;
+  ConvAlgorithm algorithm = ConvAlgorithm::kDirect;
   bool operator==(const Conv&) const = default;
 };
 

@@ -57,6 +57,14 @@ bool PerImage(const Graph& graph, const Node& node) {
   }
 }
 
+uint32_t RowGranule(const Node& node) {
+  const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+  if (conv == nullptr) return 1;
+  return conv->algorithm == graph::ConvAlgorithm::kWinograd4   ? 4
+         : conv->algorithm == graph::ConvAlgorithm::kWinograd2 ? 2
+                                                               : 1;
+}
+
 uint64_t WorkspaceBytes(const Graph& graph, const Node& node) {
   if (node.kind() != OpKind::kMatMul) return PanelWorkspaceBytes(graph, node);
   // Columns of B beside each other (whole vectors of up to 16 floats) and rows of K.

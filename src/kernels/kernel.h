@@ -91,8 +91,14 @@ uint64_t WorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
 /// strides).
 bool InPlaceAllowed(const graph::Graph& graph, const graph::Node& node, uint32_t operand);
 
+/// Output rows that the kernel computes together: any range is right, but a range that begins or
+/// ends between two multiples of this (but for the last row) computes some rows for nothing. 1 for
+/// all but Winograd's convolutions.
+uint32_t RowGranule(const graph::Node& node);
+
 /// Input rows [begin, end), clipped to the image, of inputs[operand] that output rows `rows` read
-/// (both counted as PerImage() says). Empty ({0, 0}) if they read none.
+/// (both counted as PerImage() says). Empty ({0, 0}) if they read none. Rows of a granule are read
+/// together.
 RowRange InputRows(const graph::Graph& graph, const graph::Node& node, uint32_t operand,
                    RowRange rows);
 
