@@ -7,6 +7,7 @@
 #include "kernels/packing.h"
 #include "kernels/panel_workspace.h"
 #include "kernels/simd/row_kernels.h"
+#include "kernels/winograd.h"
 
 namespace coracle::kernels {
 namespace {
@@ -57,15 +58,23 @@ bool PerImage(const Graph& graph, const Node& node) {
   }
 }
 
-uint32_t RowGranule(const Node& node) {
-  const auto* conv = std::get_if<graph::Conv>(&node.attrs);
-  if (conv == nullptr) return 1;
-  return conv->algorithm == graph::ConvAlgorithm::kWinograd4   ? 4
-         : conv->algorithm == graph::ConvAlgorithm::kWinograd2 ? 2
-                                                               : 1;
+PanelKernel PanelKernelOf(const KernelSet& set, const Graph& graph, const Node& node) {
+  switch (node.kind()) {
+    case OpKind::kConv:
+      if (IsWinograd(node)) return set.winograd;
+      return graph::IsDepthwise(graph, node) ? set.depthwise : set.panels;
+    case OpKind::kConvTranspose:
+    case OpKind::kDense:
+      return set.panels;
+    default:
+      return nullptr;
+  }
 }
 
+uint32_t RowGranule(const Node& node) { return WinogradOutputs(node); }
+
 uint64_t WorkspaceBytes(const Graph& graph, const Node& node) {
+  if (IsWinograd(node)) return WinogradWorkspaceBytes(graph, node);
   if (node.kind() != OpKind::kMatMul) return PanelWorkspaceBytes(graph, node);
   // Columns of B beside each other (whole vectors of up to 16 floats) and rows of K.
   const uint64_t columns = std::min(graph.shape(node.output).Back(0), kMatMulColumnsMax);

@@ -59,7 +59,8 @@ using PanelKernel = void (*)(const PanelArgs&, RowRange);
 
 struct KernelSet {
   std::string_view name;            ///< "reference", "AVX3", "AVX2", ...
-  PanelKernel panels = nullptr;     ///< Conv (grouped too), ConvTranspose, Dense
+  PanelKernel panels = nullptr;     ///< Conv (grouped too), ConvTranspose, Dense: direct sums
+  PanelKernel winograd = nullptr;   ///< Conv with another algorithm
   PanelKernel depthwise = nullptr;  ///< Conv with IsDepthwise()
   /// By OpKind; null for the kinds that have panels. Each honours row, pixel strides and rings of
   /// its operands, and may write its output over inputs[0] where InPlaceAllowed().
@@ -70,6 +71,9 @@ struct KernelSet {
 const KernelSet& ReferenceKernels();
 /// The best set for this machine; never fails (falls back to the portable target).
 const KernelSet& SimdKernels();
+/// The kernel of the set that computes a node with panels or depthwise blocks; null for every
+/// other.
+PanelKernel PanelKernelOf(const KernelSet& set, const graph::Graph& graph, const graph::Node& node);
 /// Every SIMD set that this machine can run, best first (tests compare them all). Panels and
 /// depthwise give the reference's bits on every target; MatMul, Affine and Resize only where the
 /// target has a fused multiply-add (not SSE4 and the portable one).

@@ -10,6 +10,7 @@
 #include "kernels/simd/depthwise.h"
 #include "kernels/simd/panels.h"
 #include "kernels/simd/row_kernels.h"
+#include "kernels/simd/winograd.h"
 
 namespace coracle::kernels {
 namespace {
@@ -18,6 +19,7 @@ KernelSet MakeSimdKernels(int64_t target) {
   using graph::OpKind;
   KernelSet set{.name = hwy::TargetName(target),
                 .panels = SimdPanels(target),
+                .winograd = SimdWinograd(target),
                 .depthwise = SimdDepthwise(target)};
   AddElementwiseKernels(target, set);
   AddNormKernels(target, set);

@@ -47,9 +47,11 @@ float BiasOf(const graph::WeightSource& source, uint32_t channel) {
 /// Where weight (k, column) of a panel is in the owner's array.
 class WeightIndex {
  public:
-  WeightIndex(const Node& node, const Partition& partition, const PanelGeometry& panel)
+  WeightIndex(const Node& node, const Partition& partition, const ChunkDescriptor& chunk,
+              const PanelGeometry& panel)
       : node_(node),
         partition_(partition),
+        chunk_(chunk),
         panel_(panel),
         taps_(TapsOfPart(partition, panel.phase_y, panel.phase_x)) {}
 
@@ -72,8 +74,7 @@ class WeightIndex {
   }
 
   uint64_t ConvAt(uint32_t k) const {
-    const uint32_t input = k % taps_.inputs;
-    const uint32_t tap = k / taps_.inputs;
+    const auto [tap, input] = KRowOf(node_, taps_, chunk_, k);
     const uint64_t ky = taps_.y.first + uint64_t{tap / taps_.x.count} * taps_.y.step;
     const uint64_t kx = taps_.x.first + uint64_t{tap % taps_.x.count} * taps_.x.step;
     const uint64_t output = panel_.channel_begin;
@@ -101,6 +102,7 @@ class WeightIndex {
 
   const Node& node_;
   const Partition& partition_;
+  const ChunkDescriptor& chunk_;
   const PanelGeometry& panel_;
   PartTaps taps_;
 };
@@ -111,7 +113,7 @@ void PackPanels(const Graph& graph, const Node& node, const ChunkDescriptor& chu
   const Partition partition = PartitionOf(graph, node);
   for (uint32_t i = 0; i < chunk.panel_count; ++i) {
     const PanelGeometry panel = PanelOf(partition, chunk.panel_begin + i);
-    const WeightIndex index(node, partition, panel);
+    const WeightIndex index(node, partition, chunk, panel);
     const uint64_t stride = index.ColumnStride();
     if (chunk.k_begin == 0) {
       for (uint32_t n = 0; n < panel.channel_count; ++n) {

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "kernels/partition.h"
+#include "kernels/winograd.h"
 
 namespace coracle::kernels {
 namespace {
@@ -77,6 +78,34 @@ void CutPanel(const PanelGeometry& panel, uint32_t index, uint64_t target, Chunk
               .panel_count = 1,
               .k_begin = begin,
               .k_count = end - begin});
+  }
+}
+
+/// One panel in near-equal runs of input channels.
+void CutWinogradPanel(const PanelGeometry& panel, uint32_t index, uint32_t inputs_max,
+                      ChunkList& list) {
+  const uint32_t granules = panel.k_count / (kWinogradTaps * kWinogradInputsGranule);
+  const auto runs =
+      static_cast<uint32_t>(CeilDiv(uint64_t{granules} * kWinogradInputsGranule, inputs_max));
+  for (uint32_t run = 0; run < runs; ++run) {
+    const uint32_t k_granule = kWinogradTaps * kWinogradInputsGranule;
+    const uint32_t begin = granules * run / runs * k_granule;
+    const uint32_t end = granules * (run + 1) / runs * k_granule;
+    const uint32_t rows = end - begin + (begin == 0 ? 1 : 0);
+    list.Add({.kind = ChunkKind::kPanels,
+              .bytes = rows * panel.width * static_cast<uint32_t>(kFloatBytes),
+              .panel_begin = index,
+              .panel_count = 1,
+              .k_begin = begin,
+              .k_count = end - begin});
+  }
+}
+
+void CutWinograd(const Graph& graph, const Node& node, ChunkList& list) {
+  const Partition partition = PartitionOf(graph, node);
+  const uint32_t inputs_max = WinogradInputsMax(graph, node);
+  for (uint32_t i = 0; i < partition.PanelsPerPart(); ++i) {
+    CutWinogradPanel(PanelOf(partition, i), i, inputs_max, list);
   }
 }
 
@@ -168,6 +197,17 @@ Status CheckPanels(const Graph& graph, const Node& node, const WeightLayout& lay
   return {};
 }
 
+/// Requires: CheckPanels succeeded.
+Status CheckWinogradRuns(const Graph& graph, const Node& node, const WeightLayout& layout) {
+  const uint32_t most = kWinogradTaps * WinogradInputsMax(graph, node);
+  for (const ChunkDescriptor& chunk : layout.chunks) {
+    const bool whole = chunk.k_begin % (kWinogradTaps * kWinogradInputsGranule) == 0 &&
+                       chunk.k_count % (kWinogradTaps * kWinogradInputsGranule) == 0;
+    if (!whole || chunk.k_count > most || chunk.panel_count != 1) return Wrong(node, "K range");
+  }
+  return {};
+}
+
 Status CheckDepthwise(const Graph& graph, const Node& node, const WeightLayout& layout) {
   const uint32_t blocks = DepthwiseBlocks(graph, node);
   const uint64_t block_bytes = DepthwiseBlockBytes(node);
@@ -210,6 +250,13 @@ PanelGeometry PanelAt(const Graph& graph, const Node& node, uint32_t panel) {
   return PanelOf(PartitionOf(graph, node), panel);
 }
 
+KRow KRowOf(const Node& node, const PartTaps& taps, const ChunkDescriptor& chunk, uint32_t k) {
+  if (!IsWinograd(node)) return {k / taps.inputs, k % taps.inputs};
+  const uint32_t inputs = chunk.k_count / kWinogradTaps;
+  const uint32_t row = k - chunk.k_begin;
+  return {row / inputs, chunk.k_begin / kWinogradTaps + row % inputs};
+}
+
 PartTaps TapsOf(const Graph& graph, const Node& node, const PanelGeometry& panel) {
   return TapsOfPart(PartitionOf(graph, node), panel.phase_y, panel.phase_x);
 }
@@ -229,6 +276,8 @@ WeightLayout CutIntoChunks(const Graph& graph, const Node& node, graph::ChunkInd
   ChunkList list(first_index);
   if (graph::IsDepthwise(graph, node)) {
     CutDepthwise(graph, node, list);
+  } else if (IsWinograd(node)) {
+    CutWinograd(graph, node, list);
   } else if (HasPanels(node)) {
     CutPanels(graph, node, list);
   } else {
@@ -255,7 +304,8 @@ Status CheckLayout(const Graph& graph, const Node& node, const WeightLayout& lay
         parts * partition.PanelsPerPart() > UINT32_MAX) {
       return Error{Code::kUnsupported, "weights of " + node.name + ": too large"};
     }
-    return CheckPanels(graph, node, layout);
+    TRY(CheckPanels(graph, node, layout));
+    return IsWinograd(node) ? CheckWinogradRuns(graph, node, layout) : Status();
   }
   return CheckConstant(ConstantBlockBytes(graph, node), node, layout);
 }

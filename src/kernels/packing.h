@@ -8,7 +8,8 @@
 // numbered over all parts.
 //
 // K order of a part: its taps in (ky, kx) order, and per tap the part's input channels. Dense: its
-// inputs.
+// inputs. Winograd: runs of input channels, of 16 to WinogradInputsMax() (winograd.h); per run its
+// 9 taps, and per tap the run's channels. A chunk holds one run of one panel.
 //
 // A kPanels chunk holds, for each of its panels: bias[width] if k_begin == 0, then k_count rows of
 // `width` floats. A kDepthwise chunk of blocks [b, b + n) of 16 channels: bias[16 n], then per tap
@@ -54,11 +55,21 @@ struct PartTaps {
   uint32_t Count() const { return y.count * x.count; }
 };
 
+/// What row k of K multiplies.
+struct KRow {
+  uint32_t tap = 0;    ///< ty * x.count + tx
+  uint32_t input = 0;  ///< input channel of the part
+};
+
 /// Panels of the node. Requires: Conv, ConvTranspose or Dense at Stage::kRows.
 uint32_t PanelCount(const graph::Graph& graph, const graph::Node& node);
 PanelGeometry PanelAt(const graph::Graph& graph, const graph::Node& node, uint32_t panel);
 /// The taps that every panel of the same part multiplies, in K order.
 PartTaps TapsOf(const graph::Graph& graph, const graph::Node& node, const PanelGeometry& panel);
+
+/// Row `k` of K of a part with `taps`. Requires: `k` lies in `chunk`, one of the node's.
+KRow KRowOf(const graph::Node& node, const PartTaps& taps, const graph::ChunkDescriptor& chunk,
+            uint32_t k);
 
 /// Bytes of the node's kConstant block before rounding to kChunkAlignment; 0 if it has none.
 uint64_t ConstantBlockBytes(const graph::Graph& graph, const graph::Node& node);

@@ -31,17 +31,8 @@ std::vector<ChunkGroup> GroupChunks(const graph::WeightLayout& weights) {
 
 void BindKernel(const graph::Graph& graph, const kernels::KernelSet& kernels, BoundPart& bound) {
   const graph::Node& node = *bound.node;
-  switch (node.kind()) {
-    case graph::OpKind::kConv:
-      bound.panel_kernel = graph::IsDepthwise(graph, node) ? kernels.depthwise : kernels.panels;
-      break;
-    case graph::OpKind::kConvTranspose:
-    case graph::OpKind::kDense:
-      bound.panel_kernel = kernels.panels;
-      break;
-    default:
-      bound.row_kernel = kernels.rows[static_cast<size_t>(node.kind())];
-  }
+  bound.panel_kernel = kernels::PanelKernelOf(kernels, graph, node);
+  if (bound.panel_kernel == nullptr) bound.row_kernel = kernels.rows[Position(node.kind())];
   CORACLE_CHECK(bound.panel_kernel != nullptr || bound.row_kernel != nullptr);
 }
 

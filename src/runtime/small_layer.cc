@@ -60,8 +60,7 @@ void SmallLayer::Run() const {
     row_kernel({&graph_, &node(), {&image, 1}, weights_, {}}, rows);
     return;
   }
-  const kernels::PanelKernel kernel =
-      graph::IsDepthwise(graph_, node()) ? set.depthwise : set.panels;
+  const kernels::PanelKernel kernel = kernels::PanelKernelOf(set, graph_, node());
   const float* text = weights_;
   for (const graph::ChunkDescriptor& chunk : node().weights.chunks) {
     kernel({.graph = &graph_,

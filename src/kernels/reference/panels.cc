@@ -79,13 +79,13 @@ class PanelSum {
 
  private:
   float InputAt(const Rows& in, uint32_t y, uint32_t x, uint32_t k) const {
-    const uint32_t tap = k / taps_.inputs;
+    const auto [tap, input] = KRowOf(*args_.node, taps_, *args_.chunk, k);
     const uint32_t ky = taps_.y.first + tap / taps_.x.count * taps_.y.step;
     const uint32_t kx = taps_.x.first + tap % taps_.x.count * taps_.x.step;
     const int64_t iy = axes_.y.Input(y, ky);
     const int64_t ix = axes_.x.Input(x, kx);
     if (iy < 0 || iy >= in.rows || ix < 0 || ix >= in.pixels) return 0;
-    const uint32_t channel = panel_.group * taps_.inputs + k % taps_.inputs;
+    const uint32_t channel = panel_.group * taps_.inputs + input;
     return in.Pixel(static_cast<uint32_t>(iy), static_cast<uint32_t>(ix))[channel];
   }
 

@@ -7,8 +7,10 @@ namespace {
 
 KernelSet MakeReferenceKernels() {
   using graph::OpKind;
-  KernelSet set{
-      .name = "reference", .panels = reference::Panels, .depthwise = reference::Depthwise};
+  KernelSet set{.name = "reference",
+                .panels = reference::Panels,
+                .winograd = reference::Panels,
+                .depthwise = reference::Depthwise};
   const auto add = [&set](OpKind kind, RowKernel kernel) { set.rows[Position(kind)] = kernel; };
   add(OpKind::kMatMul, reference::MatMul);
   add(OpKind::kPool, reference::Pool);

@@ -80,7 +80,7 @@ LayerCase::LayerCase(const LayerShape& shape, uint64_t seed) : shape_(shape) {
   node.name = "layer";
   uint32_t kernel = w.kernel_h * w.kernel_w;
   if (shape.kind == OpKind::kConv) {
-    node.attrs = graph::Conv{w, shape.groups, shape.outputs};
+    node.attrs = graph::Conv{w, shape.groups, shape.outputs, shape.algorithm};
     output_height_ =
         ConvExtent(shape.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top + w.pad_bottom);
     output_width_ =

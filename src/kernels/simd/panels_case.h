@@ -20,6 +20,7 @@ struct LayerShape {
   uint32_t output_pad = 0;
   graph::Activation activation = {};
   graph::Residual residual = graph::Residual::kNone;
+  graph::ConvAlgorithm algorithm = graph::ConvAlgorithm::kDirect;
 };
 
 /// How operands lie in memory.

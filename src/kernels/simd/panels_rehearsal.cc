@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "hwy/targets.h"
-#include "kernels/panel_workspace.h"
 
 namespace coracle::kernels {
 namespace {
@@ -69,7 +68,10 @@ RowRange RowsRead(const LayerCase& layer, RowRange rows) {
   int64_t low = rows.begin;
   int64_t high = rows.end;
   const int64_t span = int64_t{w.dilation_h} * (w.kernel_h - 1);
-  if (shape.kind == OpKind::kConv) {
+  if (const uint32_t granule = RowGranule(layer.node()); granule > 1) {
+    low = int64_t{rows.begin / granule * granule} - w.pad_top;
+    high = int64_t{(rows.end + granule - 1) / granule * granule} - w.pad_top + span;
+  } else if (shape.kind == OpKind::kConv) {
     low = int64_t{rows.begin} * w.stride_h - w.pad_top;
     high = (int64_t{rows.end} - 1) * w.stride_h - w.pad_top + span + 1;
   } else if (shape.kind == OpKind::kConvTranspose) {
@@ -102,7 +104,7 @@ std::vector<float> ComputeInPieces(PanelKernel kernel, const LayerCase& layer,
                                    Random& random) {
   const LayerShape& shape = layer.shape();
   std::vector<float> result(layer.OutputElements());
-  std::vector<std::byte> workspace(PanelWorkspaceBytes(layer.graph(), layer.node()) + 64);
+  std::vector<std::byte> workspace(WorkspaceBytes(layer.graph(), layer.node()) + 64);
   const auto skip = 64 - reinterpret_cast<uintptr_t>(workspace.data()) % 64;
   const bool has_residual = shape.residual != Residual::kNone;
   for (uint32_t y = 0; y < layer.output_height();) {
