@@ -8,8 +8,9 @@
 namespace coracle::kernels {
 namespace {
 
-/// A run of so many input channels keeps a chunk under its limit: (9 * 112 + 1) rows of 64 floats.
-constexpr uint32_t kInputsMax = 112;
+/// A run of so many input channels keeps a chunk under its limit: a small map's transformed weights
+/// (36 * 64 * 64 floats) in the second-level cache.
+constexpr uint32_t kInputsMax = 64;
 /// Floats between matrices.
 constexpr uint64_t kApart = 32;
 

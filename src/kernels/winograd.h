@@ -21,7 +21,7 @@ inline constexpr uint32_t kWinogradTaps = 9;
 /// Input channels of a run are a multiple of this.
 inline constexpr uint32_t kWinogradInputsGranule = 16;
 /// Most tiles whose transforms exist at a time.
-inline constexpr uint32_t kWinogradTilesMax = 24;
+inline constexpr uint32_t kWinogradTilesMax = 18;
 
 /// Most input channels of one chunk. Requires: IsWinograd(node).
 uint32_t WinogradInputsMax(const graph::Graph& graph, const graph::Node& node);
