@@ -39,7 +39,7 @@ uint32_t WinogradInputsMax(const graph::Graph& graph, const graph::Node& node) {
 
 WinogradSpace::WinogradSpace(uint32_t outputs, uint64_t tiles, uint32_t inputs, uint32_t columns)
     : products((outputs + 2) * (outputs + 2)),
-      weight_matrices(tiles <= kWinogradTilesMax ? outputs + 2 : products),
+      weight_matrices(tiles <= kWinogradTilesMax ? 2 * (outputs + 2) : products),
       weight_stride(uint64_t{inputs} * columns + kApart),
       input_stride(std::min<uint64_t>(tiles, kWinogradTilesMax) * inputs + kApart),
       sum_stride(std::min<uint64_t>(tiles, kWinogradTilesMax) * columns + kApart) {}

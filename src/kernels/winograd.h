@@ -32,13 +32,13 @@ uint32_t WinogradInputsMax(const graph::Graph& graph, const graph::Node& node);
 /// all of them in turn would meet in the same lines of the first-level cache.
 struct WinogradSpace {
   uint32_t products = 0;         ///< (m + 2)^2
-  uint32_t weight_matrices = 0;  ///< that exist at a time: all, or one row of them (m + 2)
+  uint32_t weight_matrices = 0;  ///< that exist at a time: all, or two rows of m + 2
   uint64_t weight_stride = 0;    ///< from matrix to matrix
   uint64_t input_stride = 0;
   uint64_t sum_stride = 0;
 
-  /// Every row of transformed weights is used up by one pass over the tiles if there are no more
-  /// than kWinogradTilesMax; else all of them stay while the tiles pass by.
+  /// Two rows of transformed weights at a time are used up by one pass over the tiles if there are
+  /// no more than kWinogradTilesMax; else all of them stay while the tiles pass by.
   WinogradSpace(uint32_t outputs, uint64_t tiles, uint32_t inputs, uint32_t columns);
 
   uint64_t Inputs() const { return weight_matrices * weight_stride; }

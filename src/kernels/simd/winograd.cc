@@ -53,53 +53,45 @@ Operands OperandsOf(const PanelArgs& args) {
   return out;
 }
 
-/// Row kRow of the transformed weights: matrices kRow (m + 2) and following, of all inputs and
-/// columns (`count` floats a tap).
-template <int kOutputs, int kRow>
-HWY_NOINLINE void TransformWeightRow(const float* taps, size_t count, float* to, size_t stride) {
+/// Rows [kFirst, kFirst + kRows) of the transformed weights: kRows (m + 2) matrices of all inputs
+/// and columns (`count` floats a tap).
+template <int kOutputs, int kFirst, int kRows>
+HWY_NOINLINE void TransformWeightRows(const float* taps, size_t count, float* to, size_t stride) {
   using Axis = WinogradAxis<kOutputs>;
   constexpr int kInputs = Axis::kInputs;
   const FloatTag d;
   for (size_t i = 0; i < count; i += kTileLanes) {
-    FloatVec row[3];
+    FloatVec rows[kRows][3];
     CORACLE_UNROLL for (int x = 0; x < 3; ++x) {
       const float* column = taps + static_cast<size_t>(x) * count + i;
       const FloatVec g[3] = {hn::LoadU(d, column), hn::LoadU(d, column + 3 * count),
                              hn::LoadU(d, column + 6 * count)};
-      FloatVec all[kInputs];  // those but kRow cost nothing
+      FloatVec all[kInputs];  // those of other rows cost nothing
       Axis::Weights(g, all);
-      row[x] = all[kRow];
+      CORACLE_UNROLL for (int y = 0; y < kRows; ++y) rows[y][x] = all[kFirst + y];
     }
-    FloatVec out[kInputs];
-    Axis::Weights(row, out);
-    CORACLE_UNROLL for (int x = 0; x < kInputs; ++x) {
-      hn::StoreU(out[x], d, to + static_cast<size_t>(x) * stride + i);
+    CORACLE_UNROLL for (int y = 0; y < kRows; ++y) {
+      FloatVec out[kInputs];
+      Axis::Weights(rows[y], out);
+      CORACLE_UNROLL for (int x = 0; x < kInputs; ++x) {
+        hn::StoreU(out[x], d, to + static_cast<size_t>(y * kInputs + x) * stride + i);
+      }
     }
   }
 }
 
+/// Rows that are transformed together: those between the first and the last share their sums.
+struct WeightStrip {
+  uint32_t first = 0;
+  uint32_t rows = 1;
+  void (*transform)(const float* taps, size_t count, float* to, size_t stride) = nullptr;
+};
 template <int kOutputs>
-void TransformWeights(uint32_t row, const float* taps, size_t count, float* to, size_t stride) {
-  switch (row) {
-    case 0:
-      return TransformWeightRow<kOutputs, 0>(taps, count, to, stride);
-    case 1:
-      return TransformWeightRow<kOutputs, 1>(taps, count, to, stride);
-    case 2:
-      return TransformWeightRow<kOutputs, 2>(taps, count, to, stride);
-    case 3:
-      return TransformWeightRow<kOutputs, 3>(taps, count, to, stride);
-    case 4:
-      if constexpr (kOutputs == 4) return TransformWeightRow<4, 4>(taps, count, to, stride);
-      break;
-    case 5:
-      if constexpr (kOutputs == 4) return TransformWeightRow<4, 5>(taps, count, to, stride);
-      break;
-    default:
-      break;
-  }
-  CORACLE_CHECK(false);
-}
+constexpr WeightStrip kWeightStrips[] = {
+    {0, 1, &TransformWeightRows<kOutputs, 0, 1>},
+    {1, 2, &TransformWeightRows<kOutputs, 1, 2>},
+    {3, kOutputs == 4 ? 2 : 1, &TransformWeightRows<kOutputs, 3, kOutputs == 4 ? 2 : 1>},
+    {5, kOutputs == 4 ? 1 : 0, &TransformWeightRows<4, 5, 1>}};
 
 /// One tile's inputs: `to` is its row of the first matrix.
 template <int kOutputs>
@@ -262,8 +254,9 @@ class WinogradPass {
     const uint32_t count = tiles_.count();
     const auto passes = static_cast<uint32_t>(CeilDiv(count, kWinogradTilesMax));
     if (passes > 1) {
-      for (uint32_t row = 0; row < kInputs; ++row) {
-        TransformWeightsOf(row, weights_ + row * kInputs * space_.weight_stride);
+      for (const WeightStrip& strip : kWeightStrips<kOutputs>) {
+        if (strip.rows > 0)
+          Transform(strip, weights_ + strip.first * kInputs * space_.weight_stride);
       }
     }
     for (uint32_t pass = 0; pass < passes; ++pass) {
@@ -276,9 +269,9 @@ class WinogradPass {
  private:
   static constexpr uint32_t kInputs = WinogradAxis<kOutputs>::kInputs;
 
-  void TransformWeightsOf(uint32_t row, float* to) const {
-    TransformWeights<kOutputs>(row, operands_.weights, size_t{operands_.inputs} * operands_.columns,
-                               to, space_.weight_stride);
+  void Transform(const WeightStrip& strip, float* to) const {
+    strip.transform(operands_.weights, size_t{operands_.inputs} * operands_.columns, to,
+                    space_.weight_stride);
   }
 
   void MultiplyTiles(uint32_t begin, uint32_t count, bool weights_ready) {
@@ -288,17 +281,15 @@ class WinogradPass {
       TransformInputs<kOutputs>(inputs, operands_.inputs, inputs_ + size_t{i} * operands_.inputs,
                                 space_.input_stride);
     }
-    for (uint32_t row = 0; row < kInputs; ++row) {
-      const float* weights = weights_;
-      if (weights_ready) {
-        weights += row * kInputs * space_.weight_stride;
-      } else {
-        TransformWeightsOf(row, weights_);
-      }
-      for (uint32_t x = 0; x < kInputs; ++x) {
-        const size_t matrix = size_t{row} * kInputs + x;
-        MultiplyMatrix(inputs_ + matrix * space_.input_stride, weights + x * space_.weight_stride,
-                       sums_ + matrix * space_.sum_stride, count);
+    for (const WeightStrip& strip : kWeightStrips<kOutputs>) {
+      if (strip.rows == 0) continue;
+      const uint32_t first = strip.first * kInputs;
+      if (!weights_ready) Transform(strip, weights_);
+      const float* weights = weights_ + (weights_ready ? first * space_.weight_stride : 0);
+      for (uint32_t i = 0; i < strip.rows * kInputs; ++i) {
+        MultiplyMatrix(inputs_ + (first + i) * space_.input_stride,
+                       weights + i * space_.weight_stride, sums_ + (first + i) * space_.sum_stride,
+                       count);
       }
     }
     for (uint32_t i = 0; i < count; ++i) Store(begin + i, sums_ + size_t{i} * operands_.columns);
