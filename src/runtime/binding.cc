@@ -155,7 +155,8 @@ class Binder {
     }
   }
 
-  /// Walks backward: each opening is asked for by the nearest action before it that can.
+  /// Walks backward: weights to open, or pinned ones, are asked for by the nearest action before
+  /// that can.
   static void LinkOpenings(std::vector<BoundStep>& steps) {
     const BoundPart* pending = nullptr;
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
@@ -164,7 +165,9 @@ class Binder {
         const BoundPart& part = step->parts[action->index];
         if (part.panel_kernel == nullptr) continue;
         action->following = pending;
-        pending = part.weights == plan::WeightsMode::kStreamed ? &part : nullptr;
+        const bool waits = part.weights == plan::WeightsMode::kStreamed ||
+                           part.weights == plan::WeightsMode::kPinned;
+        pending = waits ? &part : nullptr;
       }
       for (const BoundPart& part : step->parts) {
         if (part.weights != plan::WeightsMode::kHeld) continue;

@@ -177,10 +177,12 @@ void StepRunner::ComputeHeld(uint32_t worker, const BoundAction& action, kernels
   }
   const std::vector<graph::ChunkDescriptor>& chunks = part.node->weights.chunks;
   for (uint32_t chunk = 0; chunk < chunks.size(); ++chunk) {
-    kernels::Prefetch prefetch;
-    if (chunk + 1 == chunks.size()) prefetch = PrefetchFollowing(worker, action.following);
+    const std::byte* const next = weights + chunks[chunk].bytes;
+    kernels::Prefetch prefetch = chunk + 1 < chunks.size()
+                                     ? kernels::Prefetch{next, next + chunks[chunk + 1].bytes}
+                                     : PrefetchFollowing(worker, action.following);
     ComputeChunk(worker, part, chunk, reinterpret_cast<const float*>(weights), rows, &prefetch);
-    weights += chunks[chunk].bytes;
+    weights = next;
   }
 }
 
@@ -205,6 +207,9 @@ kernels::Prefetch StepRunner::PrefetchOf(uint32_t worker,
 
 kernels::Prefetch StepRunner::PrefetchFollowing(uint32_t worker, const BoundPart* following) const {
   if (following == nullptr) return {};
+  if (following->weights == plan::WeightsMode::kPinned) {
+    return {following->held, following->held + following->node->weights.chunks[0].bytes};
+  }
   const bool shared = following->split == plan::Split::kPanels && worker < following->groups.size();
   const uint32_t chunk = shared ? following->groups[worker].begin : 0;
   return PrefetchOf(worker, following->node->weights.chunks[chunk]);
