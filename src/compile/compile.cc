@@ -7,6 +7,7 @@
 #include "import/darknet/darknet_import.h"
 #include "import/onnx/onnx_import.h"
 #include "kernels/packing.h"
+#include "passes/choose_algorithms.h"
 #include "passes/delay_expanding.h"
 #include "passes/pipeline.h"
 
@@ -47,6 +48,7 @@ Result<CompiledModel> Compile(const std::string& path, const CompileOptions& opt
   TRY(passes::RunPasses(imported.graph));
   TRY_ASSIGN(graph::Graph lowered, passes::LowerToRows(imported.graph));
   passes::DelayExpandingNodes(lowered);
+  if (options.sums == Sums::kFast) passes::ChooseAlgorithms(lowered);
   CutWeights(lowered);
   return CompiledModel{std::move(lowered), std::move(imported.decode_json)};
 }

@@ -15,10 +15,17 @@
 
 namespace coracle::compile {
 
+/// What may be done to sums for speed.
+enum class Sums : uint8_t {
+  kFast = 0,   ///< convolutions by Winograd's algorithms where these are faster
+  kExact = 1,  ///< every sum as the operator defines it
+};
+
 struct CompileOptions {
   std::string weights_file;                            ///< Darknet: the .weights beside the .cfg
   std::map<std::string, std::vector<int64_t>> shapes;  ///< ONNX: dynamic inputs, by name
   std::vector<uint32_t> extra_output_layers;           ///< Darknet: layers to give as outputs too
+  Sums sums = Sums::kFast;
 };
 
 /// A model ready to be sealed: optimised, channels last, weights cut into chunks but not yet

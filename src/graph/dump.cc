@@ -29,7 +29,11 @@ std::string WindowText(const Window& w) {
 
 std::string GroupText(uint32_t groups) { return groups == 1 ? "" : fmt::format(" g{}", groups); }
 
-std::string Text(const Conv& conv) { return WindowText(conv.window) + GroupText(conv.groups); }
+std::string Text(const Conv& conv) {
+  const std::string text = WindowText(conv.window) + GroupText(conv.groups);
+  if (conv.algorithm == ConvAlgorithm::kDirect) return text;
+  return text + fmt::format(" {}", AlgorithmName(conv.algorithm));
+}
 std::string Text(const ConvTranspose& conv) {
   std::string text = WindowText(conv.window) + GroupText(conv.groups);
   if (conv.output_pad_h == 0 && conv.output_pad_w == 0) return text;

@@ -26,6 +26,15 @@ bool IsDepthwise(const Graph& graph, const Node& node) {
   return input[channel_axis] == conv->groups;
 }
 
+bool AllowsWinograd(const Graph& graph, const Node& node) {
+  const Conv* conv = std::get_if<Conv>(&node.attrs);
+  if (conv == nullptr || conv->groups != 1) return false;
+  const Window& w = conv->window;
+  return w.kernel_h == 3 && w.kernel_w == 3 && w.stride_h == 1 && w.stride_w == 1 &&
+         w.dilation_h == 1 && w.dilation_w == 1 &&
+         graph.shape(node.inputs.at(0)).Back(0) % kWinogradInputChannels == 0;
+}
+
 RowShape RowsOf(const Shape& shape) {
   RowShape rows;
   if (shape.rank() == 0) return rows;

@@ -94,6 +94,10 @@ struct Graph {
 /// True for a Conv that the depthwise kernel takes: groups == in_channels == out_channels.
 bool IsDepthwise(const Graph& graph, const Node& node);
 
+/// True for a Conv that Winograd's algorithms can compute, whatever its algorithm is: 3x3, stride
+/// 1, dilation 1, no groups, a multiple of kWinogradInputChannels inputs. Requires: kRows.
+bool AllowsWinograd(const Graph& graph, const Node& node);
+
 /// A tensor seen as rows (kRows): rank 4 N,H,W,C: `images` N, rows H, pixels W; rank 3 N,T,C: rows
 /// T, pixels 1; rank 2 R,C: images 1, rows R, pixels 1; rank 1: one row; rank 5 and more N,A,...,C:
 /// rows A, pixels the product of the axes between. rows counts one image's; the rows of all images

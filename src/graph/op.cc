@@ -14,6 +14,14 @@ std::string_view OpName(OpKind kind) {
   return kNames[position];
 }
 
+std::string_view AlgorithmName(ConvAlgorithm algorithm) {
+  static constexpr std::array<std::string_view, kConvAlgorithmCount> kNames = {
+      "direct", "winograd2", "winograd4"};
+  const auto position = static_cast<size_t>(algorithm);
+  CORACLE_CHECK(position < kNames.size());
+  return kNames[position];
+}
+
 bool AllowsActivation(OpKind kind) {
   switch (kind) {
     case OpKind::kConv:

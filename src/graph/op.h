@@ -37,6 +37,11 @@ enum class ConvAlgorithm : uint8_t {
   kWinograd2 = 1,
   kWinograd4 = 2,
 };
+inline constexpr uint8_t kConvAlgorithmCount = 3;
+/// "direct", "winograd2", "winograd4".
+std::string_view AlgorithmName(ConvAlgorithm algorithm);
+/// Winograd's algorithms take their input channels in blocks of so many.
+inline constexpr uint32_t kWinogradInputChannels = 16;
 
 /// Cross-correlation. Weight constant [out_channels, in_channels / groups, kh, kw] (see
 /// WeightSource).

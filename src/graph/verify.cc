@@ -184,6 +184,7 @@ class Verifier {
     }
     TRY(CheckShape(node));
     TRY(CheckActivation(node));
+    TRY(CheckAlgorithm(graph_, node));
     TRY(CheckSource(graph_, node));
     TRY(CheckChunks(graph_, node, last_chunk_));
     defined_[Position(node.output)] = true;

@@ -73,6 +73,22 @@ Status CheckActivation(const Node& node) {
   return {};
 }
 
+Status CheckAlgorithm(const Graph& graph, const Node& node) {
+  const Conv* conv = std::get_if<Conv>(&node.attrs);
+  if (conv == nullptr || conv->algorithm == ConvAlgorithm::kDirect) return {};
+  if (static_cast<uint8_t>(conv->algorithm) >= kConvAlgorithmCount) {
+    return NodeError(node, "its algorithm does not exist");
+  }
+  if (graph.stage != Stage::kRows) return NodeError(node, "has an algorithm before it has rows");
+  if (!AllowsWinograd(graph, node)) {
+    return NodeError(node,
+                     fmt::format("Winograd's algorithm takes 3x3 windows of stride 1 and dilation "
+                                 "1, without groups, over a multiple of {} channels",
+                                 kWinogradInputChannels));
+  }
+  return {};
+}
+
 Status CheckSource(const Graph& graph, const Node& node) {
   if (node.source == nullptr) return {};
   const Shape& in = graph.shape(node.inputs[0]);

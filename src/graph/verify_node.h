@@ -14,6 +14,9 @@ Error NodeError(const Node& node, std::string_view what);
 /// The activation exists, has usable parameters, and is on a kind that applies one.
 Status CheckActivation(const Node& node);
 
+/// A Conv is of those that its algorithm can compute. Requires: the node's shape has been checked.
+Status CheckAlgorithm(const Graph& graph, const Node& node);
+
 /// Owner side: the weight's shape and the lengths of scale and bias fit the node. Nothing to check
 /// without a source. Requires: the node's shape has been checked.
 Status CheckSource(const Graph& graph, const Node& node);

@@ -55,6 +55,67 @@ TEST(Verify, AcceptsAGoodGraph) {
   EXPECT_TRUE(Verify(graph).ok()) << Verify(graph).error().message;
 }
 
+/// TwoConvs() with a third one, 3x3 over 16 channels.
+Graph WithThirdConv(const Conv& conv) {
+  Graph graph = TwoConvs();
+  Node third;
+  third.name = "third";
+  third.attrs = conv;
+  third.inputs = {graph.outputs[0].tensor};
+  third.output = graph.AddTensor("c", {1, 8, 8, 16});
+  graph.AddNode(third);
+  graph.outputs[0].tensor = third.output;
+  return graph;
+}
+
+constexpr Window kSame3x3 = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+
+TEST(Verify, AcceptsWhatWinogradTakes) {
+  for (const auto algorithm : {ConvAlgorithm::kWinograd2, ConvAlgorithm::kWinograd4}) {
+    const Graph graph = WithThirdConv({kSame3x3, 1, 16, algorithm});
+    EXPECT_TRUE(Verify(graph).ok()) << Verify(graph).error().message;
+  }
+}
+
+TEST(Verify, RefusesWhatWinogradDoesNotTake) {
+  Window even = kSame3x3;
+  even.kernel_w = 4;
+  even.pad_right = 2;
+  Window wide = kSame3x3;
+  wide.dilation_h = 2;
+  wide.pad_top = wide.pad_bottom = 2;
+  Window fast = kSame3x3;
+  fast.stride_w = 2;
+  fast.pad_left = fast.pad_right = 5;
+  const Conv wrong[] = {{even, 1, 16}, {wide, 1, 16}, {fast, 1, 16}, {kSame3x3, 2, 16}};
+  for (Conv conv : wrong) {
+    ASSERT_TRUE(Verify(WithThirdConv(conv)).ok());
+    conv.algorithm = ConvAlgorithm::kWinograd4;
+    EXPECT_EQ(Verify(WithThirdConv(conv)).error().code, Code::kMalformed);
+  }
+  Graph channels = TwoConvs();  // the first convolution reads 3
+  std::get<Conv>(channels.nodes[0].attrs).algorithm = ConvAlgorithm::kWinograd2;
+  EXPECT_EQ(Verify(channels).error().message,
+            "Conv 'first': Winograd's algorithm takes 3x3 windows of stride 1 and dilation 1, "
+            "without groups, over a multiple of 16 channels");
+  EXPECT_FALSE(Verify(WithThirdConv({kSame3x3, 1, 16, static_cast<ConvAlgorithm>(3)})).ok());
+}
+
+TEST(Verify, RefusesAnAlgorithmBeforeThereAreRows) {
+  Graph graph;
+  const TensorIndex x = graph.AddTensor("x", {1, 16, 8, 8});
+  Node node;
+  node.attrs = Conv{kSame3x3, 1, 16};
+  node.inputs = {x};
+  node.output = graph.AddTensor("y", {1, 16, 8, 8});
+  graph.AddNode(node);
+  graph.inputs = {{"x", x, {1, 16, 8, 8}, {0, 1, 2, 3}}};
+  graph.outputs = {{"y", node.output, {1, 16, 8, 8}, {0, 1, 2, 3}}};
+  ASSERT_TRUE(Verify(graph).ok());
+  std::get<Conv>(graph.nodes[0].attrs).algorithm = ConvAlgorithm::kWinograd4;
+  EXPECT_EQ(Verify(graph).error().code, Code::kMalformed);
+}
+
 class VerifyRefuses : public testing::TestWithParam<Case> {};
 
 TEST_P(VerifyRefuses, WhatIsWrong) {
@@ -182,6 +243,8 @@ TEST(Dump, NamesEverythingThatMatters) {
             "%1 first = Conv(%0 x) 3x3 p1 relu -> 1x8x8x16\n"
             "%2 second = Conv(%1 a, + %1 a) 1x1 +residual -> 1x8x8x16\n"
             "output %2 y: 1x16x8x8 as 1x8x8x16 [0,2,3,1]\n");
+  graph = WithThirdConv({kSame3x3, 1, 16, ConvAlgorithm::kWinograd4});
+  EXPECT_EQ(DumpNode(graph, graph.nodes[2]), "%3 third = Conv(%2 b) 3x3 p1 winograd4 -> 1x8x8x16");
 }
 
 }  // namespace

@@ -37,6 +37,14 @@ RowRange WindowRows(const WindowAxis& axis, uint32_t rows_in, RowRange rows) {
   return Clip(axis.Input(rows.begin, 0), axis.Input(rows.end - 1, axis.kernel - 1) + 1, rows_in);
 }
 
+/// A granule is computed whole, however little of it is wanted.
+RowRange ConvRows(const Node& node, uint32_t rows_in, RowRange rows) {
+  const uint32_t granule = RowGranule(node);
+  const RowRange whole{rows.begin / granule * granule,
+                       static_cast<uint32_t>(RoundUpToMultiple(rows.end, granule))};
+  return WindowRows(VerticalAxis(std::get<graph::Conv>(node.attrs).window), rows_in, whole);
+}
+
 RowRange TransposedWindowRows(const WindowAxis& axis, uint32_t rows_in, RowRange rows) {
   // out + pad = in stride + tap dilation
   const int64_t reach = int64_t{axis.kernel - 1} * axis.dilation;
@@ -184,7 +192,7 @@ RowRange InputRows(const Graph& graph, const Node& node, uint32_t operand, RowRa
   if (residual) return rows;
   switch (node.kind()) {
     case OpKind::kConv:
-      return WindowRows(VerticalAxis(std::get<graph::Conv>(node.attrs).window), rows_in, rows);
+      return ConvRows(node, rows_in, rows);
     case OpKind::kPool:
       return WindowRows(VerticalAxis(std::get<graph::Pool>(node.attrs).window), rows_in, rows);
     case OpKind::kConvTranspose:

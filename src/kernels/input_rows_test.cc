@@ -1,6 +1,7 @@
 // InputRows against the reference kernels: a change outside of the rows that it names changes
 // nothing, and its first and last row matter.
 #include <random>
+#include <utility>
 
 #include "base/index.h"
 #include "gtest/gtest.h"
@@ -171,6 +172,41 @@ TEST(InputRowsOfConvolutions, CoverTheTaps) {
       }
     }
   }
+}
+
+using Pair = std::pair<uint32_t, uint32_t>;
+
+Pair WinogradRows(graph::ConvAlgorithm algorithm, uint32_t height, uint32_t pad_top, RowRange rows,
+                  uint32_t operand = 0) {
+  graph::Graph graph;
+  graph.stage = graph::Stage::kRows;
+  graph::Conv conv;
+  conv.window = {.kernel_h = 3, .kernel_w = 3, .pad_top = pad_top, .pad_bottom = 2 - pad_top};
+  conv.out_channels = 16;
+  conv.algorithm = algorithm;
+  Node node = NodeOf(conv);
+  node.inputs = {graph.AddTensor("in", {1, height, 5, 16})};
+  node.output = graph.AddTensor("out", {1, height, 3, 16});
+  node.inputs.push_back(graph.AddTensor("residual", {1, height, 3, 16}));
+  node.residual = graph::Residual::kBeforeActivation;
+  const RowRange read = InputRows(graph, node, operand, rows);
+  return {read.begin, read.end};
+}
+
+TEST(InputRowsOfConvolutions, WinogradReadsWholeTiles) {
+  constexpr auto k2 = graph::ConvAlgorithm::kWinograd2;
+  constexpr auto k4 = graph::ConvAlgorithm::kWinograd4;
+  EXPECT_EQ(WinogradRows(k4, 14, 1, {4, 8}), (Pair{3, 9}));
+  EXPECT_EQ(WinogradRows(k4, 14, 1, {5, 6}), (Pair{3, 9}));
+  EXPECT_EQ(WinogradRows(k4, 14, 1, {7, 9}), (Pair{3, 13}));
+  EXPECT_EQ(WinogradRows(k4, 14, 0, {5, 6}), (Pair{4, 10}));
+  EXPECT_EQ(WinogradRows(k4, 14, 2, {5, 6}), (Pair{2, 8}));
+  EXPECT_EQ(WinogradRows(k4, 14, 1, {0, 1}), (Pair{0, 5}));
+  EXPECT_EQ(WinogradRows(k4, 14, 1, {12, 13}), (Pair{11, 14}));
+  EXPECT_EQ(WinogradRows(k2, 14, 1, {5, 6}), (Pair{3, 7}));
+  EXPECT_EQ(WinogradRows(k2, 14, 1, {3, 5}), (Pair{1, 7}));
+  // What is added to the sums is not part of a tile.
+  EXPECT_EQ(WinogradRows(k4, 14, 1, {5, 6}, 1), (Pair{5, 6}));
 }
 
 }  // namespace

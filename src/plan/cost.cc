@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kernels/kernel.h"
 #include "plan/liveness.h"
 
 namespace coracle::plan {
@@ -67,7 +68,10 @@ double ActionMs(const NodeCost& cost, const graph::Node& node, uint32_t rows,
         static_cast<double>(CeilDiv(static_cast<uint64_t>(groups), workers)) / groups;
     ms += share * cost.Stream(rows);
   } else {
-    const auto mine = static_cast<uint32_t>(CeilDiv(rows, workers));
+    // The worker with the most granules of rows.
+    const uint32_t granule = kernels::RowGranule(node);
+    const uint64_t share = CeilDiv(CeilDiv(rows, granule), workers) * granule;
+    const auto mine = static_cast<uint32_t>(std::min<uint64_t>(share, rows));
     ms += manner.weights == WeightsMode::kStreamed ? cost.Stream(mine) : cost.Compute(mine);
     if (manner.weights == WeightsMode::kHeld || manner.weights == WeightsMode::kPinned) {
       ms += cost.FarWeights(mine, FarShare(std::max(manner.open_bytes, cost.weight_bytes())));

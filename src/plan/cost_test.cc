@@ -153,6 +153,56 @@ TEST(NodeCost, StreamingHidesReadingBehindMultiplying) {
   EXPECT_GT(busy.Stream(56), busy.Compute(56));
 }
 
+Graph Winograd(uint32_t side, uint32_t inputs, uint32_t outputs, graph::ConvAlgorithm algorithm) {
+  graph::Conv conv;
+  conv.window = {
+      .kernel_h = 3, .kernel_w = 3, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1};
+  conv.out_channels = outputs;
+  conv.algorithm = algorithm;
+  return OneNode(conv, {Shape({1, side, side, inputs})}, Shape({1, side, side, outputs}));
+}
+
+TEST(NodeCost, WinogradCountsTilesAndTransforms) {
+  MachineRates rates = Nothing();
+  rates.fma_gflops = 100;
+  const Graph graph = Winograd(24, 64, 64, graph::ConvAlgorithm::kWinograd4);
+  const NodeCost cost = CostOf(graph, rates);
+  // 6 tiles a row: each row of them is one more of everything but the weights' transform.
+  const double row_of_tiles = cost.Compute(8) - cost.Compute(4);
+  const double cycles =
+      6 * 4 * 70 + 6 * 280.0 * static_cast<double>(graph.nodes[0].weights.chunks.size());
+  EXPECT_NEAR(row_of_tiles, (6 * 36 * 64 * 64 * 2.0 + 64 * cycles) / 100 * 1e-6, 1e-9);
+  EXPECT_NEAR(cost.Compute(4) - row_of_tiles, 64 * 50.0 * 64 * 64 / 16 / 100 * 1e-6, 1e-9);
+  // A cut tile costs a whole one.
+  EXPECT_EQ(cost.Compute(5), cost.Compute(8));
+  EXPECT_EQ(cost.Compute(1), cost.Compute(4));
+}
+
+TEST(NodeCost, WinogradWinsWhereManyRowsShareTheTransform) {
+  const auto ms = [](uint32_t rows, graph::ConvAlgorithm algorithm) {
+    return CostOf(Winograd(56, 128, 128, algorithm)).Compute(rows);
+  };
+  const auto direct = graph::ConvAlgorithm::kDirect;
+  const auto four = graph::ConvAlgorithm::kWinograd4;
+  const auto two = graph::ConvAlgorithm::kWinograd2;
+  EXPECT_LT(ms(56, four), 0.5 * ms(56, direct));
+  EXPECT_LT(ms(56, two), 0.8 * ms(56, direct));
+  EXPECT_LT(ms(56, four), ms(56, two));
+  EXPECT_GT(ms(1, four), ms(1, direct));
+}
+
+TEST(ActionMs, WorkersShareWholeTiles) {
+  const Graph graph = Winograd(14, 64, 64, graph::ConvAlgorithm::kWinograd4);
+  const NodeCost cost = CostOf(graph);
+  const Node& node = graph.nodes[0];
+  const auto ms = [&](uint32_t rows, uint32_t workers) {
+    return ActionMs(cost, node, rows, {WeightsMode::kHeld, Split::kRows, workers});
+  };
+  EXPECT_EQ(ms(14, 2), ms(16, 2));  // 8 rows and 6
+  EXPECT_EQ(ms(14, 3), ms(14, 2));  // one of them has 8 too
+  EXPECT_LT(ms(14, 4), ms(14, 3));
+}
+
 TEST(FarShare, RisesFromNoneToAll) {
   EXPECT_EQ(FarShare(0), 0);
   EXPECT_EQ(FarShare(kCachedBytes), 0);

@@ -23,10 +23,12 @@ bool CanLieOutside(const Graph& graph, TensorIndex tensor) {
   return rows.images == 1 && rows.rows >= 4 && rows.RowElements() * sizeof(float) < UINT32_MAX;
 }
 
-uint32_t BlockRowsOf(const Graph& graph, TensorIndex tensor) {
+/// `granule`: rows that come together.
+uint32_t BlockRowsOf(const Graph& graph, TensorIndex tensor, uint32_t granule) {
   const uint64_t rows = CeilDiv(kBlockBytesMin, RowBytes(graph, tensor));
+  const uint64_t whole = granule % rows == 0 ? rows : RoundUpToMultiple(rows, granule);
   const uint64_t most = std::max(AllRows(graph, tensor) / 8, 1U);
-  return static_cast<uint32_t>(std::min(rows, most));
+  return static_cast<uint32_t>(whole <= most ? whole : std::min(rows, most));
 }
 
 }  // namespace
@@ -34,7 +36,9 @@ uint32_t BlockRowsOf(const Graph& graph, TensorIndex tensor) {
 BlockRows ChooseOutside(const Graph& graph, const Uses& uses, uint64_t spill_bytes) {
   BlockRows block_rows(graph.tensors.size());
   const auto choose = [&](TensorIndex tensor) {
-    block_rows[Position(tensor)] = BlockRowsOf(graph, tensor);
+    const NodeNumber maker = uses.makers[Position(tensor)];
+    const uint32_t granule = maker == kNoNode ? 1 : kernels::RowGranule(graph.nodes[maker]);
+    block_rows[Position(tensor)] = BlockRowsOf(graph, tensor, granule);
   };
   std::vector<bool> reads_images(graph.tensors.size());
   for (const graph::Node& node : graph.nodes) {

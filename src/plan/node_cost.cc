@@ -82,8 +82,11 @@ NodeCost::NodeCost(const Graph& graph, const Node& node, const MachineRates& rat
   weight_bytes_ = node.weights.TotalBytes();
   weight_far_ns_ = static_cast<double>(weight_bytes_) / rates.weight_gbps;
   open_ns_ = OpenNs(weight_bytes_, node.weights.chunks.size(), rates);
+  winograd_ = WinogradWorkOf(graph, node);
   if (graph::IsDepthwise(graph, node)) {
     CountDepthwise(graph, node, rates);
+  } else if (winograd_.granule > 0) {
+    CountWinograd(graph, node, rates);
   } else if (node.kind() == OpKind::kConv || node.kind() == OpKind::kConvTranspose ||
              node.kind() == OpKind::kDense) {
     CountPanels(graph, node, rates);
@@ -137,13 +140,28 @@ void NodeCost::CountPanels(const Graph& graph, const Node& node, const MachineRa
   const double pointers = TablePointers(node);
   call_ns_ = runs * (rates.call_ns + 18 * rates.window_ns * pointers);
   row_ns_ = runs / row_step_ * row_pixels_ * (1 + pointers) * rates.window_ns;
-  if (Staged(node.activation.kind)) {
-    const double vectors = Vectors(channels);
-    const double columns = std::ceil(double{1} * channels / kernels::kPanelChannels);
-    row_ns_ +=
-        images * out.pixels * groups *
-        (columns * 3 * rates.pixel_ns + vectors * ActivationNs(node.activation.kind, rates) * 0.5);
-  }
+  CountStaging(graph, node, groups, rates);
+  single_row_ns_ = row_ns_;
+}
+
+void NodeCost::CountStaging(const Graph& graph, const Node& node, uint32_t groups,
+                            const MachineRates& rates) {
+  if (!Staged(node.activation.kind)) return;
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  const double images = kernels::PerImage(graph, node) ? out.images : 1;
+  const uint32_t channels = out.channels / groups;
+  const double columns = std::ceil(double{1} * channels / kernels::kPanelChannels);
+  row_ns_ += images * out.pixels * groups *
+             (columns * 3 * rates.pixel_ns +
+              Vectors(channels) * ActivationNs(node.activation.kind, rates) * 0.5);
+}
+
+void NodeCost::CountWinograd(const Graph& graph, const Node& node, const MachineRates& rates) {
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  row_pixels_ = double{1} * out.images * out.pixels;
+  flop_ns_ = 1 / rates.fma_gflops;
+  call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size());
+  CountStaging(graph, node, 1, rates);
   single_row_ns_ = row_ns_;
 }
 
@@ -208,6 +226,12 @@ void NodeCost::CountBytes(const Graph& graph, const Node& node, const MachineRat
     repeat_bytes_ = static_cast<double>(graph.shape(node.inputs[0]).Elements() * sizeof(float)) /
                     OutputRows(graph, node);
     repeats_ = static_cast<double>(node.weights.chunks.size()) - 1;
+    if (winograd_.granule > 0) {
+      // Chunks of one panel read other channels, and go on from the sums of those before them.
+      const auto in = static_cast<double>(graph.shape(node.inputs[0]).Elements());
+      const auto out = static_cast<double>(graph.shape(node.output).Elements());
+      repeats_ = winograd_.panels - 1 + 2 * (winograd_.runs - 1) * out / in;
+    }
   } else if (node.kind() != OpKind::kMatMul) {
     share = WorkOf(graph, node).far;
   }
@@ -215,6 +239,7 @@ void NodeCost::CountBytes(const Graph& graph, const Node& node, const MachineRat
 }
 
 double NodeCost::TilesNs(uint32_t rows) const {
+  if (winograd_.granule > 0) return winograd_.Flops(rows) * flop_ns_;
   const double positions = std::ceil(static_cast<double>(rows) / row_step_);
   const double pixels = positions * row_pixels_;
   const double phases = std::min(rows, row_step_);

@@ -4,7 +4,8 @@
 // formulas count what the SIMD kernels do (kernels/simd): register tiles of at most 6 pixels x 64
 // channels, cut from all pixels of an action, so that short rows pay for tiles that are not full;
 // one table entry for each pixel and tap; one call for each chunk; bytes that do not stay in the
-// second-level cache. Each is multiplied by a rate that is measured on the machine.
+// second-level cache. Each is multiplied by a rate that is measured on the machine. What Winograd's
+// convolutions do instead is winograd_work.h's.
 #pragma once
 
 #include <array>
@@ -12,6 +13,7 @@
 
 #include "graph/graph.h"
 #include "plan/plan.h"
+#include "plan/winograd_work.h"
 
 namespace coracle::plan {
 
@@ -62,6 +64,9 @@ class NodeCost {
   };
 
   void CountPanels(const graph::Graph& graph, const graph::Node& node, const MachineRates& rates);
+  void CountWinograd(const graph::Graph& graph, const graph::Node& node, const MachineRates& rates);
+  void CountStaging(const graph::Graph& graph, const graph::Node& node, uint32_t groups,
+                    const MachineRates& rates);
   void CountDepthwise(const graph::Graph& graph, const graph::Node& node,
                       const MachineRates& rates);
   void CountMatMul(const graph::Graph& graph, const graph::Node& node, const MachineRates& rates);
@@ -77,10 +82,12 @@ class NodeCost {
   double tile_ns_ = 0;
   double row_pixels_ = 0;  ///< output pixels of a part, per row of positions
   uint32_t row_step_ = 1;  ///< output rows per row of positions (ConvTranspose)
+  WinogradWork winograd_;
+  double flop_ns_ = 0;
   // Memory.
   double row_bytes_ = 0;     ///< read and written per output row
   double repeat_bytes_ = 0;  ///< of the first input per output row, where chunks each read it
-  double repeats_ = 0;       ///< chunks but the first
+  double repeats_ = 0;       ///< how often again
   double far_byte_ns_ = 0;
   uint64_t weight_bytes_ = 0;
   double weight_far_ns_ = 0;  ///< all weights once from beyond the cache

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kernels/kernel.h"
 #include "plan/liveness.h"
 
 namespace coracle::plan {
@@ -11,14 +12,23 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
-Split SplitFor(const Graph& graph, const Node& node, WeightsMode weights, uint32_t rows,
-               uint32_t workers) {
+Split SplitFor(const Graph& graph, const Node& node, const NodeCost& cost, WeightsMode weights,
+               uint32_t rows, uint32_t workers) {
   if (workers == 1) return Split::kNone;
   const uint32_t groups = weights == WeightsMode::kStreamed ? PanelGroups(node.weights) : 0;
+  const uint32_t granule = kernels::RowGranule(node);
+  const bool by_rows = CeilDiv(rows, granule) >= workers;
+  if (granule > 1 && by_rows && groups >= workers) {
+    // Every share of the rows transforms all weights, every share of the panels all inputs.
+    const auto ms = [&](Split split) {
+      return ActionMs(cost, node, rows, {weights, split, workers});
+    };
+    return ms(Split::kPanels) < ms(Split::kRows) ? Split::kPanels : Split::kRows;
+  }
   uint64_t activation_bytes = TensorBytes(graph, node.output);
   for (graph::TensorIndex input : node.inputs) activation_bytes += TensorBytes(graph, input);
   if (groups >= 2 * workers && node.weights.TotalBytes() > activation_bytes) return Split::kPanels;
-  if (rows >= workers) return Split::kRows;
+  if (by_rows) return Split::kRows;
   return groups >= workers ? Split::kPanels : Split::kNone;
 }
 
@@ -63,7 +73,7 @@ NodeTimes::NodeTimes(const Graph& graph, const std::vector<RowFlow>& flows, uint
         });
       };
       NodeTime time;
-      time.held_split = SplitFor(graph, node, held, rows, workers);
+      time.held_split = SplitFor(graph, node, cost, held, rows, workers);
       if (held == WeightsMode::kHeld) time.open_ms = (cost.Open() + cost.FirstRead()) / workers;
       time.held_ms = time.open_ms + actions_ms(held, time.held_split);
       time.far_ms = (1 - FarShare(cost.weight_bytes())) * OverActions(all, rows, [&](uint32_t n) {
@@ -72,7 +82,7 @@ NodeTimes::NodeTimes(const Graph& graph, const std::vector<RowFlow>& flows, uint
       time.streamed_split = time.held_split;
       time.streamed_ms = time.held_ms;
       if (held == WeightsMode::kHeld && !MustBeHeld(node)) {
-        time.streamed_split = SplitFor(graph, node, WeightsMode::kStreamed, rows, workers);
+        time.streamed_split = SplitFor(graph, node, cost, WeightsMode::kStreamed, rows, workers);
         time.streamed_ms =
             cost.FirstRead() / workers + actions_ms(WeightsMode::kStreamed, time.streamed_split);
       }

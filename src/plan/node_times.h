@@ -12,7 +12,8 @@
 
 namespace coracle::plan {
 
-/// Rows that every node makes at a time, by flow; the last: whole layers (one node a segment only).
+/// Rows that every node makes at a time (see RowFlow), by flow; the last: whole layers (one node a
+/// segment only).
 inline constexpr std::array<uint32_t, 6> kFlowRows{1, 2, 4, 8, 24, UINT32_MAX};
 inline constexpr uint32_t kFlowCount = kFlowRows.size();
 inline constexpr uint32_t kWholeFlow = kFlowCount - 1;

@@ -7,6 +7,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/kernel.h"
+#include "plan/node_cost.h"
 #include "plan/test_networks.h"
 #include "plan/validate.h"
 
@@ -17,6 +19,20 @@ constexpr uint64_t kMiB = 1024 * 1024;
 
 double Mebibytes(uint64_t bytes) { return static_cast<double>(bytes) / static_cast<double>(kMiB); }
 
+/// No action cuts a tile of rows that a kernel computes together.
+void ExpectWholeGranules(const graph::Graph& graph, const Plan& plan) {
+  for (const Step& step : plan.steps) {
+    for (const Action& action : step.actions) {
+      if (action.kind != ActionKind::kCompute) continue;
+      const graph::Node& node = graph.node(step.parts[action.index].node);
+      const uint32_t granule = kernels::RowGranule(node);
+      const uint32_t all = OutputRows(graph, node);
+      EXPECT_EQ(action.begin % granule, 0U) << node.name;
+      EXPECT_TRUE(action.end % granule == 0 || action.end == all) << node.name;
+    }
+  }
+}
+
 /// Plans, prints and validates.
 Plan PlanOrFail(const graph::Graph& graph, const PlanRequest& request) {
   Result<Plan> plan = MakePlan(graph, request);
@@ -26,6 +42,7 @@ Plan PlanOrFail(const graph::Graph& graph, const PlanRequest& request) {
   }
   const Status status = Validate(graph, *plan);
   EXPECT_TRUE(status.ok()) << status.error().message;
+  ExpectWholeGranules(graph, *plan);
   EXPECT_LE(plan->pool_bytes, request.budget_bytes);
   EXPECT_LE(plan->live_load_bound_bytes, plan->pool_bytes);
   return *std::move(plan);
@@ -80,6 +97,29 @@ TEST(PlanNetworks, ResNet50) {
   EXPECT_LE(plans.layers.pool_bytes, 12 * kMiB);
   EXPECT_LE(plans.smallest.pool_bytes, kMiB / 2);
   EXPECT_LE(FindLeastBudget(MakeResNet50(), Passes::kSingle).bytes, 5 * kMiB);
+}
+
+/// Tiles of 4 and of 2 rows over maps that neither divides, with a residual around both.
+TEST(PlanNetworks, WinogradsTilesAreNeverCut) {
+  NetworkBuilder net;
+  auto x = net.Conv(net.Input({1, 122, 90, 3}), 32, 3);
+  for (const uint32_t channels : {64U, 128U}) {
+    x = net.Pool(net.Winograd(x, channels, graph::ConvAlgorithm::kWinograd4), 3, 2);
+    const auto inner = net.Winograd(x, channels, graph::ConvAlgorithm::kWinograd2);
+    x = net.Winograd(inner, channels, graph::ConvAlgorithm::kWinograd4, x);
+  }
+  net.Output(net.Winograd(x, 32, graph::ConvAlgorithm::kWinograd2));
+  const graph::Graph graph = net.Finish();
+  const Plan layers = PlanExtremes("Winograd", graph).layers;
+  uint32_t cut_up = 0;
+  for (const uint32_t threads : {1U, 3U}) {
+    for (uint64_t budget = layers.pool_bytes; budget >= FindLeastBudget(graph).bytes;
+         budget = budget * 3 / 4) {
+      const Plan plan = PlanOrFail(graph, {budget, threads, SlowRates()});
+      for (const Step& step : plan.steps) cut_up += step.form == Form::kLayer ? 0 : 1;
+    }
+  }
+  EXPECT_GT(cut_up, 0U);
 }
 
 TEST(PlanNetworks, MobileNetV2) {

@@ -91,7 +91,9 @@ RowFlow::RowFlow(const Graph& graph, const Uses& uses, uint32_t rows)
     : graph_(graph), uses_(uses), when_(graph.nodes.size()) {
   for (const Node& node : graph.nodes) {
     const uint32_t all = AllRows(graph, node.output);
-    firing_rows_.push_back(HasImages(graph, node) ? all : std::min(rows, all));
+    const uint64_t whole = RoundUpToMultiple(rows, kernels::RowGranule(node));
+    const auto some = static_cast<uint32_t>(std::min<uint64_t>(whole, all));
+    firing_rows_.push_back(HasImages(graph, node) ? all : some);
   }
   Builder builder(*this);
   RunOnDemand(0, static_cast<NodeNumber>(graph.nodes.size()), builder);

@@ -44,7 +44,8 @@ struct Uses {
 };
 Uses UsesOf(const graph::Graph& graph);
 
-/// Each node makes `rows` rows at a time, or all if it has fewer.
+/// Each node makes `rows` rows at a time, rounded up to whole granules (kernels::RowGranule), or
+/// all if it has fewer: no tile is cut, and none is computed twice.
 class RowFlow {
  public:
   /// `graph` and `uses` must outlive the flow.

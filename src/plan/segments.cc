@@ -1,6 +1,7 @@
 #include "plan/segments.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/checked.h"
 #include "kernels/kernel.h"
@@ -313,7 +314,11 @@ uint32_t TableBuilder::WindowRows(TensorIndex tensor, NodeNumber begin, NodeNumb
   const uint32_t block = world_.block_rows[Position(tensor)];
   const RowFlow& rows = (*world_.flows)[flow];
   uint32_t kept = 0;
-  if (makes) kept = std::min(rows.firing_rows(maker) + block - 1, all);
+  if (makes) {
+    // Rows that wait for their block to be full, and those that are made then.
+    const uint32_t made = rows.firing_rows(maker);
+    kept = std::min(made + block - std::gcd(made, block), all);
+  }
   if (!readers.empty()) {
     const uint32_t grain = makes ? rows.firing_rows(maker) : block;
     kept = std::max(kept, rows.RowsKept(tensor, readers, grain));

@@ -32,8 +32,8 @@ bool HasConstants(const Node& node) {
 /// Makes the actions of one step, whose parts, windows and tensors' homes are known.
 class Schedule {
  public:
-  Schedule(const Graph& graph, const Plan& plan, uint32_t rows_per_action, Step& step)
-      : graph_(graph), plan_(plan), rows_per_action_(rows_per_action), step_(step) {
+  Schedule(const Graph& graph, const Plan& plan, const CascadeOptions& options, Step& step)
+      : graph_(graph), plan_(plan), options_(options), step_(step) {
     parts_.resize(step.parts.size());
     windows_.resize(step.windows.size());
   }
@@ -76,13 +76,19 @@ class Schedule {
     return plan_.tensors[Position(step_.windows[window].tensor)].block_rows;
   }
 
+  uint32_t RowsPerAction(const Node& node) const {
+    if (options_.granules == Granules::kCut) return options_.rows_per_action;
+    const uint64_t whole = RoundUpToMultiple(options_.rows_per_action, kernels::RowGranule(node));
+    return static_cast<uint32_t>(std::min<uint64_t>(whole, UINT32_MAX));
+  }
+
   void Produce(uint32_t part, uint32_t until) {
     const Node& node = NodeOf(part);
     const uint32_t rows = NodeRows(graph_, node);
     const bool several = graph::RowsOf(graph_.shape(node.output)).images > 1;
     while (parts_[part].done < until) {
       const uint32_t begin = parts_[part].done;
-      const uint32_t end = several ? rows : std::min(rows, begin + rows_per_action_);
+      const uint32_t end = several ? rows : std::min(rows, begin + RowsPerAction(node));
       for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
         Provide(node.inputs[operand], kernels::InputRows(graph_, node, operand, {begin, end}).end);
       }
@@ -150,7 +156,7 @@ class Schedule {
 
   const Graph& graph_;
   const Plan& plan_;
-  const uint32_t rows_per_action_;
+  const CascadeOptions& options_;
   Step& step_;
   std::vector<PartState> parts_;
   std::vector<WindowState> windows_;
@@ -258,7 +264,7 @@ class CascadeBuilder {
 
   void MakeActions(size_t index) {
     Step& step = plan_.steps[index];
-    Schedule(graph_, plan_, options_.rows_per_action, step).Make();
+    Schedule(graph_, plan_, options_, step).Make();
     const auto computes =
         std::count_if(step.actions.begin(), step.actions.end(),
                       [](const Action& action) { return action.kind == ActionKind::kCompute; });

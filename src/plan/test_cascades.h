@@ -11,11 +11,18 @@
 
 namespace coracle::plan {
 
+/// What happens to the granules (kernels::RowGranule) of a node's rows.
+enum class Granules : uint8_t {
+  kWhole = 0,  ///< actions begin and end between them, as the planner's do
+  kCut = 1,    ///< actions take no notice of them: right, but slower
+};
+
 struct CascadeOptions {
   /// Nodes (by position, ascending, not 0) that begin a step of their own. A node whose result has
   /// several images is always alone. Steps of one node without windows get Form::kLayer or kBand.
   std::vector<uint32_t> cuts;
   uint32_t rows_per_action = 1;  ///< of every node's output (results of several images: all)
+  Granules granules = Granules::kWhole;
   /// kStreamed: constants are held nonetheless. kPinned: all are.
   WeightsMode weights = WeightsMode::kHeld;
   uint32_t workers = 1;

@@ -39,6 +39,7 @@ class Mutator {
       if (Below(length) == 0) options.cuts.push_back(i);
     }
     options.rows_per_action = 1 + Below(4);
+    if (Below(2) == 0) options.granules = Granules::kCut;
     options.block_rows = 1 + Below(3);
     options.weights = static_cast<WeightsMode>(1 + Below(3));
     options.workers = 1 + Below(3);

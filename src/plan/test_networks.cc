@@ -70,6 +70,12 @@ T NetworkBuilder::Transposed(T in, uint32_t channels, uint32_t kernel, uint32_t 
   return Append(conv, {in});
 }
 
+T NetworkBuilder::Winograd(T in, uint32_t channels, graph::ConvAlgorithm algorithm, T residual) {
+  const graph::Conv conv{SquareWindow(3, 1), 1, channels, algorithm};
+  if (residual == NoIndex<T>()) return Append(conv, {in});
+  return Append(conv, {in, residual}, {}, graph::Residual::kBeforeActivation);
+}
+
 T NetworkBuilder::Depthwise(T in, uint32_t kernel, uint32_t stride) {
   const uint32_t channels = graph_.shape(in).Back(0);
   return Append(graph::Conv{SquareWindow(kernel, stride), channels, channels}, {in});

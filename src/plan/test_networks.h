@@ -19,6 +19,8 @@ class NetworkBuilder {
   /// Any window, groups and dilation.
   T ConvOf(T in, const graph::Conv& conv);
   T Transposed(T in, uint32_t channels, uint32_t kernel, uint32_t stride);
+  /// 3x3, "same", by `algorithm`; with a residual of the result's shape if there is one.
+  T Winograd(T in, uint32_t channels, graph::ConvAlgorithm algorithm, T residual = NoIndex<T>());
   T Depthwise(T in, uint32_t kernel, uint32_t stride = 1);
   /// 1x1 or larger convolution with a residual of the result's shape.
   T ConvAdd(T in, T residual, uint32_t channels, uint32_t kernel);

@@ -76,7 +76,7 @@ class RandomNetwork {
   T GrowImage(T x) {
     const Shape shape = net_.ShapeOf(x);
     const uint32_t channels = shape.Back(0);
-    switch (Below(15)) {
+    switch (Below(18)) {
       case 0:
         return channels >= 2 ? net_.Depthwise(x, 3) : net_.Relu(x);
       case 1:
@@ -102,9 +102,36 @@ class RandomNetwork {
         return Windowed(x);
       case 12:
         return shape[1] <= 12 ? net_.Transposed(x, 4 + Below(12), 2 + Below(3), 2) : net_.Relu(x);
+      case 13:
+      case 14:
+      case 15:
+        return Winograd(x);
       default:
         return net_.Conv(x, 4 + 4 * Below(8), 1 + 2 * Below(2), 1 + Below(2));
     }
+  }
+
+  /// Tiles of 2 or 4 rows, over inputs that fit them; now and then with a residual or other pads.
+  T Winograd(T x) {
+    if (net_.ShapeOf(x).Back(0) % graph::kWinogradInputChannels != 0) {
+      x = net_.Conv(x, graph::kWinogradInputChannels * (1 + Below(3)), 1);
+      made_.push_back(x);
+    }
+    const auto algorithm =
+        Below(2) == 0 ? graph::ConvAlgorithm::kWinograd2 : graph::ConvAlgorithm::kWinograd4;
+    const std::vector<T> equals = MatesOf(x, false);
+    const Shape shape = net_.ShapeOf(x);
+    if (!equals.empty() && Below(3) == 0) {
+      return net_.Winograd(x, shape.Back(0), algorithm, AnyOf(equals));
+    }
+    const uint32_t channels = 4 + 4 * Below(20);
+    if (shape[1] < 3 || shape[2] < 3 || Below(3) > 0) return net_.Winograd(x, channels, algorithm);
+    graph::Window window{.kernel_h = 3, .kernel_w = 3};
+    window.pad_top = Below(3);
+    window.pad_bottom = Below(3);
+    window.pad_left = Below(3);
+    window.pad_right = Below(3);
+    return net_.ConvOf(x, {window, 1, channels, algorithm});
   }
 
   /// A convolution with groups, dilation, strides and pads that are not alike.

@@ -106,6 +106,38 @@ TEST(CascadeTest, RandomNetworks) {
   }
 }
 
+/// Convolutions by tiles of 2 and 4 rows, over heights that neither divides.
+graph::Graph MakeWinogradNetwork() {
+  plan::NetworkBuilder net;
+  auto x = net.Conv(net.Input({1, 23, 14, 3}), 32, 3);
+  const auto wide = net.Winograd(x, 80, graph::ConvAlgorithm::kWinograd4);
+  x = net.Winograd(wide, 32, graph::ConvAlgorithm::kWinograd2, x);
+  x = net.Pool(net.Winograd(x, 32, graph::ConvAlgorithm::kWinograd4, x), 2, 2);
+  graph::Conv unpadded{{.kernel_h = 3, .kernel_w = 3}, 1, 48, graph::ConvAlgorithm::kWinograd4};
+  net.Output(net.Winograd(net.ConvOf(x, unpadded), 20, graph::ConvAlgorithm::kWinograd2));
+  return net.Finish();
+}
+
+TEST(CascadeTest, WinogradsTilesWholeOrCut) {
+  Bench bench(MakeWinogradNetwork());
+  const std::vector<float> truth = bench.Truth();
+  for (const plan::Granules granules : {plan::Granules::kWhole, plan::Granules::kCut}) {
+    for (uint32_t rows = 1; rows < 7; ++rows) {
+      CascadeOptions options;
+      options.granules = granules;
+      options.rows_per_action = rows;
+      options.workers = 1 + rows % 3;
+      options.weights = rows % 2 == 0 ? WeightsMode::kStreamed : WeightsMode::kHeld;
+      const std::string name = granules == plan::Granules::kCut ? "cut, " : "whole, ";
+      Check(bench, options, truth, name + NameOf(options));
+      options.outside = TensorsThatCanLieOutside(bench.graph());
+      options.block_rows = 1 + rows / 2;
+      options.cuts = {2, 3};
+      Check(bench, options, truth, name + NameOf(options));
+    }
+  }
+}
+
 /// Input, output and one tensor in the middle of MakeTestGraph outside.
 CascadeOptions WithTensorsOutside(const graph::Graph& graph) {
   CascadeOptions options;

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/test_environment.h"
+#include "kernels/kernel.h"
 #include "plan/planner.h"
 #include "plan/test_networks.h"
 #include "plan/validate.h"
@@ -18,9 +19,13 @@ uint32_t NetworkCount() { return RunsSlowTests() ? 10'000 : 250; }
 TEST(PlannedNetworks, RunToTheSameBytesInEveryBudget) {
   uint32_t cascades = 0;
   uint32_t spills = 0;
+  uint32_t tiled = 0;
   for (uint32_t seed = 0; seed < NetworkCount(); ++seed) {
     SCOPED_TRACE(seed);
     Bench bench(plan::MakeRandomNetwork(seed));
+    for (const graph::Node& node : bench.graph().nodes) {
+      tiled += kernels::RowGranule(node) > 1 ? 1 : 0;
+    }
     const std::vector<float> truth = bench.Truth();
     std::mt19937 random(seed);
     plan::MachineRates rates;
@@ -47,6 +52,7 @@ TEST(PlannedNetworks, RunToTheSameBytesInEveryBudget) {
   }
   EXPECT_GT(cascades, NetworkCount() / 4);
   EXPECT_GT(spills, NetworkCount() / 4);
+  EXPECT_GT(tiled, NetworkCount());
 }
 
 }  // namespace

@@ -1,16 +1,9 @@
 #include "runtime/step_runner.h"
 
+#include "kernels/kernel.h"
+#include "runtime/row_share.h"
+
 namespace coracle::runtime {
-namespace {
-
-/// Worker `worker`'s share of the rows; may be empty.
-kernels::RowRange ShareOf(kernels::RowRange rows, uint32_t worker, uint32_t workers) {
-  const uint64_t count = rows.count();
-  return {rows.begin + static_cast<uint32_t>(count * worker / workers),
-          rows.begin + static_cast<uint32_t>(count * (worker + 1) / workers)};
-}
-
-}  // namespace
 
 StepOutcome StepRunner::Run(const BoundStep& step) {
   if (step.actions.empty()) return StepOutcome::kDone;  // elided
@@ -100,7 +93,7 @@ void StepRunner::Compute(uint32_t worker, const BoundAction& action, Claims& cla
     return;
   }
   if (part.split == plan::Split::kRows) {
-    rows = ShareOf(rows, worker, workers);
+    rows = ShareOf(rows, kernels::RowGranule(*part.node), worker, workers);
   } else if (worker != 0) {
     return;
   }

@@ -91,10 +91,10 @@ Result<Header> ParseHeader(const HeaderBytes& bytes, uint64_t file_bytes) {
   TRY_ASSIGN(const uint32_t version, reader.U32());
   TRY_ASSIGN(const uint32_t suite, reader.U32());
   if (version != kFormatVersion || suite != kSuiteAes256GcmHkdfSha256) {
-    return Error{Code::kUnsupported, "this sealed model has format version " +
-                                         std::to_string(version) + ", suite " +
-                                         std::to_string(suite) +
-                                         "; this program opens version 1, suite 1: seal it again"};
+    return Error{Code::kUnsupported,
+                 "this sealed model has format version " + std::to_string(version) + ", suite " +
+                     std::to_string(suite) + "; this program opens version " +
+                     std::to_string(kFormatVersion) + ", suite 1: seal it again"};
   }
   Header header;
   TRY_ASSIGN(header.model_id, TakeArray<16>(reader));

@@ -80,6 +80,13 @@ Manifest EveryOperator() {
       graph::ConvTranspose{
           .window = window, .groups = 1, .out_channels = 5, .output_pad_h = 1, .output_pad_w = 0},
       {conv});
+  const TensorIndex projected = Append(g, graph::Conv{.window = {}, .out_channels = 16}, {x});
+  for (const auto algorithm :
+       {graph::ConvAlgorithm::kWinograd2, graph::ConvAlgorithm::kWinograd4}) {
+    graph::Conv same{.window = {.kernel_h = 3, .kernel_w = 3}, .out_channels = 5};
+    same.algorithm = algorithm;
+    Append(g, same, {projected});
+  }
   Append(g, graph::Dense{.out_features = 7}, {x});
   const TensorIndex rows = Append(g, graph::Reshape{}, {x}, Shape{1, 64, 36});
   Append(g, graph::MatMul{.transpose_b = graph::TransposeB::kYes, .scale = 0.25F}, {rows, rows});

@@ -36,7 +36,8 @@ template <typename Archive>
 Status Fields(Archive& archive, Field<Archive, graph::Conv> conv) {
   TRY(Fields(archive, conv.window));
   TRY(archive.U32(conv.groups));
-  return archive.U32(conv.out_channels);
+  TRY(archive.U32(conv.out_channels));
+  return archive.Enum(conv.algorithm, graph::kConvAlgorithmCount);
 }
 
 template <typename Archive>

@@ -96,7 +96,9 @@ TEST(ReaderTest, FormatErrorsComeBeforeAnyKeyAndSayWhatIsWrong) {
   };
   EXPECT_EQ(code_of({}), Code::kMalformed);
   EXPECT_EQ(code_of(with(0, 'X')), Code::kMalformed);
-  EXPECT_EQ(code_of(with(8, 2)), Code::kUnsupported);
+  for (const uint8_t version : {uint8_t{kFormatVersion - 1}, uint8_t{kFormatVersion + 1}}) {
+    EXPECT_EQ(code_of(with(8, version)), Code::kUnsupported);
+  }
   EXPECT_EQ(code_of(with(12, 2)), Code::kUnsupported);
   EXPECT_EQ(code_of(with(112, 1)), Code::kMalformed);
   EXPECT_EQ(code_of(with(119, 0x80)), Code::kMalformed);

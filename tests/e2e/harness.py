@@ -35,6 +35,7 @@ MIB = 1 << 20
 # What a process needs beside its budget: the program itself, its libraries, stacks.
 PROCESS_BYTES = 16 * MIB
 PARITY = 1e-4
+PARITY_WINOGRAD = 1e-3  # of a model that was sealed without --exact
 PROGRAM_SECONDS = 1200
 EXIT_SKIPPED = 77
 
@@ -139,14 +140,19 @@ class CoracleTest(unittest.TestCase):
         self.assertEqual(done.code, 0, f"{' '.join(map(str, arguments))}: {done}")
         return done
 
-    def seal(self, model, *options, name="m.sealed"):
-        """Seals exactly, in fp32, as parity needs. Returns the sealed file's path."""
+    def seal(self, model, *options, name="m.sealed", exact=True):
+        """Seals in fp32; exactly, as parity needs, unless told otherwise. Returns the sealed file's path."""
         sealed = self.folder / name
         sealed.unlink(missing_ok=True)
-        done = self.succeed("seal", model, "-o", sealed, "--key", self.key, "--weights", "fp32", "--exact", "--json",
-                            *options)
+        done = self.succeed("seal", model, "-o", sealed, "--key", self.key, "--weights", "fp32", "--json",
+                            *(("--exact",) if exact else ()), *options)
         self.sealing = done.json
         return sealed
+
+    def algorithms(self, sealed):
+        """The algorithms of a sealed model's convolutions."""
+        layers = self.succeed("inspect", sealed, "--key", self.key, "--json").json["layers"]
+        return {layer["algorithm"] for layer in layers if layer["algorithm"] is not None}
 
     def run_sealed(self, sealed, inputs, *options):
         """One `coracle run --json`. Returns its JSON and {output name: array}."""

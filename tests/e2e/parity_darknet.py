@@ -1,6 +1,7 @@
 """Darknet models answer as Debian's libdarknet does: at the last layers and every head, before and after it.
 
-Generated weights are random but sane (make_darknet_weights). Within 1e-4 of each layer's largest magnitude.
+Generated weights are random but sane (make_darknet_weights). Within 1e-4 of each layer's largest magnitude, without
+--exact 1e-3.
 """
 
 import re
@@ -16,7 +17,7 @@ def network_shape(cfg):
 
 
 class DarknetTest(harness.CoracleTest):
-    def check(self, cfg, weights):
+    def check(self, cfg, weights, bound=harness.PARITY, exact=True):
         """Compares all layers that darknet_host gives: heads, and what feeds them."""
         x = self.random_input(network_shape(cfg), low=0.0)
         theirs = harness.darknet(cfg, weights, x, self.folder / "darknet")
@@ -24,16 +25,18 @@ class DarknetTest(harness.CoracleTest):
         self.assertTrue(layers, f"{cfg.stem} has no head: {sorted(theirs)}")
         before = [index for index, kind in layers.values() if kind not in HEADS]
         options = [word for index in before for word in ("--output-layer", index)]
-        _, ours = self.run_sealed(self.seal(cfg, "--weights-file", weights, *options), x)
+        sealed = self.seal(cfg, "--weights-file", weights, *options, exact=exact)
+        self.assertEqual("winograd4" in self.algorithms(sealed), not exact)
+        _, ours = self.run_sealed(sealed, x)
         names = {name: f"{kind}_{index}" if kind in HEADS else f"layer_{index}" for name, (index, kind) in layers.items()}
         self.assertEqual(sorted(ours), sorted(names.values()))
         for name, output in names.items():
-            self.assert_close(ours[output], theirs[name], f"{cfg.stem} {name} {theirs[name].shape}")
+            self.assert_close(ours[output], theirs[name], f"{cfg.stem} {name} {theirs[name].shape}", bound)
 
-    def debian(self, name):
+    def debian(self, name, **how):
         harness.needs_host("make_darknet_weights")
         cfg = harness.needs_file(harness.DARKNET / f"cfg/{name}.cfg", "darknet")
-        self.check(cfg, harness.generated_weights(cfg))
+        self.check(cfg, harness.generated_weights(cfg), **how)
 
 
 class Networks(DarknetTest):
@@ -67,6 +70,25 @@ class Networks(DarknetTest):
     def test_yolo_fastest(self):
         cfg = harness.needs_model("yolo-fastest-1.1-xl.cfg")
         self.check(cfg, harness.needs_model("yolo-fastest-1.1-xl.weights"))
+
+
+class WinogradNetworks(DarknetTest):
+    """Sealed without --exact."""
+
+    def fast(self, name):
+        self.debian(name, bound=harness.PARITY_WINOGRAD, exact=False)
+
+    def test_fast_resnet50(self):
+        self.fast("resnet50")
+
+    def test_fast_darknet19(self):
+        self.fast("darknet19")
+
+    def test_fast_yolov3_tiny(self):
+        self.fast("yolov3-tiny")
+
+    def test_fast_vgg_16(self):
+        self.fast("vgg-16")
 
 
 class MoreNetworks(DarknetTest):

@@ -1,4 +1,4 @@
-"""ONNX models answer as ONNX Runtime does: within 1e-4 of each output's largest magnitude."""
+"""ONNX models answer as ONNX Runtime does: within 1e-4 of each output's largest magnitude, without --exact 1e-3."""
 
 import re
 
@@ -23,10 +23,12 @@ def page_of_scribbles(size):
     return np.broadcast_to(page, (1, 3, size, size))
 
 
-class Models(harness.CoracleTest):
-    def check(self, model, name, shape, x=None, bound=harness.PARITY):
+class ModelTest(harness.CoracleTest):
+    def check(self, model, name, shape, x=None, bound=harness.PARITY, exact=True):
         x = x or self.random_input(shape)
-        sealed = self.seal(model, "--shape", f"{name}={'x'.join(map(str, shape))}")
+        sealed = self.seal(model, "--shape", f"{name}={'x'.join(map(str, shape))}", exact=exact)
+        if exact:
+            self.assertEqual(self.algorithms(sealed), {"direct"})
         _, ours = self.run_sealed(sealed, {name: x})
         theirs = harness.onnxruntime(model, {name: x}, self.folder / "ort")
         self.assertEqual(sorted(ours), sorted(theirs))
@@ -34,6 +36,8 @@ class Models(harness.CoracleTest):
             self.assertEqual(ours[output].shape, expected.shape, output)
             self.assert_close(ours[output], expected, f"{model.name} {output} {expected.shape}", bound)
 
+
+class Models(ModelTest):
     def check_detector(self, size, bound=harness.PARITY):
         """On what it detects: where nothing is found every sigmoid is near 0, and ONNX Runtime's is exact to 1e-7 only."""
         page = self.save(page_of_scribbles(size))
@@ -76,6 +80,27 @@ class Models(harness.CoracleTest):
     def test_generated_vgg16_slow(self):
         harness.needs_slow()
         self.check(harness.generated_onnx("vgg16"), "input", IMAGE_224)
+
+
+class WinogradModels(ModelTest):
+    """Sealed without --exact: at least one convolution by one of Winograd's algorithms."""
+
+    def check_fast(self, model, name, shape, x=None):
+        self.check(model, name, shape, x, harness.PARITY_WINOGRAD, exact=False)
+        self.assertIn("winograd4", self.algorithms(self.folder / "m.sealed"))
+
+    def test_fast_squeezenet(self):
+        self.check_fast(harness.needs_model("squeezenet_v1.0_imagenet.onnx"), "data", (1, 3, 227, 227))
+
+    def test_fast_ocr_detector(self):
+        self.check_fast(harness.needs_asset(harness.OCR_DET), "x", (1, 3, 320, 320), self.save(page_of_scribbles(320)))
+
+    def test_fast_generated_resnet50(self):
+        self.check_fast(harness.generated_onnx("resnet50"), "input", IMAGE_224)
+
+    def test_fast_generated_vgg16_slow(self):
+        harness.needs_slow()
+        self.check_fast(harness.generated_onnx("vgg16"), "input", IMAGE_224)
 
 
 class Pictures(harness.CoracleTest):

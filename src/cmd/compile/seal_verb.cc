@@ -143,6 +143,7 @@ Result<Report> SealModel(const SealArguments& arguments) {
   compile::CompileOptions compile_options;
   compile_options.weights_file = arguments.options.weights_file;
   compile_options.extra_output_layers = arguments.options.output_layers;
+  if (arguments.options.exact) compile_options.sums = compile::Sums::kExact;
   TRY_ASSIGN(compile_options.shapes, arguments.options.ParseShapes());
   TRY_ASSIGN(const compile::CompiledModel model,
              compile::Compile(arguments.model, compile_options));

@@ -42,8 +42,7 @@ Result<Report> Inspect(const ModelArgument& argument) {
   for (const graph::Port& port : graph.outputs)
     report.text += fmt::format("output {} {}\n", port.name, port.shape.ToString());
   report.text += fmt::format(
-      "{} layers, {} of weights, {:.2f} GMACs\nAll in memory at once: {}. Least budget: {} (set by "
-      "layer {}).\n",
+      "{} layers, {} of weights, {:.2f} GMACs\nAll in memory at once: {}. Least budget: {}{}.\n",
       graph.nodes.size(), FormatBytes(WeightBytes(graph)),
       static_cast<double>(MultiplyAdds(graph)) / 1e9, FormatBytes(unplanned),
       FormatBytes(least.bytes), SettingLayer(graph, least));

@@ -13,7 +13,20 @@ uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
   return graph.shape(tensor).Elements() * DTypeBytes(graph.tensor(tensor).dtype);
 }
 
+/// "Conv", "Conv winograd4".
+std::string OperatorText(const graph::Node& node) {
+  const std::string_view name = graph::OpName(node.kind());
+  const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+  if (conv == nullptr || conv->algorithm == graph::ConvAlgorithm::kDirect) return std::string(name);
+  return fmt::format("{} {}", name, graph::AlgorithmName(conv->algorithm));
+}
+
 }  // namespace
+
+Json AlgorithmJson(const graph::Node& node) {
+  const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+  return conv == nullptr ? Json() : Json(graph::AlgorithmName(conv->algorithm));
+}
 
 std::string LayerTable(const graph::Graph& graph) {
   std::string table = fmt::format("{:>4}  {:<14} {:<34} {:>18} {:>10} {:>10} {:>9}\n", "",
@@ -21,7 +34,7 @@ std::string LayerTable(const graph::Graph& graph) {
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const graph::Node& node = graph.nodes[i];
     table += fmt::format("{:>4}  {:<14} {:<34.34} {:>18} {:>10} {:>10} {:>9.2f}\n", i,
-                         graph::OpName(node.kind()), node.name, graph.shape(node.output).ToString(),
+                         OperatorText(node), node.name, graph.shape(node.output).ToString(),
                          FormatBytes(TensorBytes(graph, node.output)),
                          node.weights.chunks.empty() ? "-" : FormatBytes(node.weights.TotalBytes()),
                          static_cast<double>(kernels::MultiplyAdds(graph, node)) / 1e6);
@@ -35,6 +48,7 @@ Json LayersJson(const graph::Graph& graph) {
     layers.push_back(
         {{"name", node.name},
          {"op", graph::OpName(node.kind())},
+         {"algorithm", AlgorithmJson(node)},
          {"output_shape", std::vector<uint32_t>(graph.shape(node.output).dims().begin(),
                                                 graph.shape(node.output).dims().end())},
          {"activation_bytes", TensorBytes(graph, node.output)},

@@ -12,6 +12,9 @@ namespace coracle::cmd {
 std::string LayerTable(const graph::Graph& graph);
 Json LayersJson(const graph::Graph& graph);
 
+/// A convolution's algorithm by name; null for other nodes.
+Json AlgorithmJson(const graph::Node& node);
+
 Json PortsJson(const std::vector<graph::Port>& ports);
 uint64_t WeightBytes(const graph::Graph& graph);
 uint64_t MultiplyAdds(const graph::Graph& graph);

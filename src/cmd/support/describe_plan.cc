@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "cmd/support/describe.h"
 #include "plan/liveness.h"
 
 namespace coracle::cmd {
@@ -35,8 +36,13 @@ std::string_view Weights(const plan::Step& step) {
 }
 
 std::string Layers(const graph::Graph& graph, const plan::Step& step) {
-  const std::string& first = graph.node(step.parts.front().node).name;
-  if (step.parts.size() == 1) return first;
+  const graph::Node& node = graph.node(step.parts.front().node);
+  const std::string& first = node.name;
+  if (step.parts.size() == 1) {
+    const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+    if (conv == nullptr || conv->algorithm == graph::ConvAlgorithm::kDirect) return first;
+    return fmt::format("{} ({})", first, graph::AlgorithmName(conv->algorithm));
+  }
   return fmt::format("{} .. {} ({})", first, graph.node(step.parts.back().node).name,
                      step.parts.size());
 }
@@ -219,9 +225,14 @@ Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
     const plan::Step& step = plan.steps[i];
     if (IsIdle(step)) continue;
     Json layers = Json::array();
-    for (const plan::Part& part : step.parts) layers.push_back(graph.node(part.node).name);
+    Json algorithms = Json::array();
+    for (const plan::Part& part : step.parts) {
+      layers.push_back(graph.node(part.node).name);
+      algorithms.push_back(AlgorithmJson(graph.node(part.node)));
+    }
     Json& made = steps.emplace_back(Json{{"form", plan::FormName(step.form)},
                                          {"layers", layers},
+                                         {"algorithms", algorithms},
                                          {"bands", Bands(step)},
                                          {"weights", Weights(step)},
                                          {"workers", step.workers},

@@ -16,8 +16,9 @@ namespace coracle::cmd {
 std::string StepTable(const graph::Graph& graph, const plan::Plan& plan,
                       std::span<const double> measured_ms = {});
 
-/// One entry per step that does something: form, layers, bands, weights, workers, bytes,
-/// opened_bytes, spilled_bytes, predicted_ms and, if measured, measured_ms.
+/// One entry per step that does something: form, layers, algorithms (by layer, see AlgorithmJson),
+/// bands, weights, workers, bytes, opened_bytes, spilled_bytes, predicted_ms and, if measured,
+/// measured_ms.
 Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
                std::span<const double> measured_ms = {});
 

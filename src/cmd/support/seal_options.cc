@@ -85,7 +85,8 @@ void AddSealOptions(CLI::App* verb, SealOptions& options) {
   verb->add_option("--output-layer", options.output_layers,
                    "Darknet: give this layer's result as an output too")
       ->allow_extra_args(false);
-  verb->add_flag("--exact", options.exact, "Direct sums only (no Winograd)");
+  verb->add_flag("--exact", options.exact,
+                 "Convolutions as they are defined, none by Winograd's faster algorithms");
 }
 
 }  // namespace coracle::cmd
