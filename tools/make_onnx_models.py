@@ -3,7 +3,7 @@
 
     tools/make_onnx_models.py OUTDIR [NAME...]
 
-NAME is one of resnet50, vgg16, mobilenetv2, tiny_cnn; all of them if none is given. The same name gives the same
+NAME is one of resnet50, vgg16, mobilenetv2, yolov3, tiny_cnn; all of them if none is given. The same name gives the same
 bytes on every run on a machine: each model has its own seed. The tests' own copy of the smallest is made by
 
     tools/make_onnx_models.py tests/data tiny_cnn
@@ -33,15 +33,17 @@ LOGIT_STD = 2.0
 SMOOTH_AMPLITUDE = 1.5
 # The synthetic images are at most this large: the statistics hold at any size, and computing them takes time.
 SYNTHETIC_SIZE_MAX = 112
+# For networks that halve a map five times and double it again.
+SYNTHETIC_SIZE_OF_32 = 96
 
 # A tensor of the graph: its name, and what it holds for the synthetic images, N,C,H,W or N,C.
 Value = collections.namedtuple("Value", "name data")
 
 
-def synthetic_images(shape, random):
+def synthetic_images(shape, random, size_max):
     """Four images of mean 0, from white noise to smooth: nets fitted on one kind answer others too loudly."""
     channels = shape[1]
-    height, width = (min(size, SYNTHETIC_SIZE_MAX) for size in shape[2:])
+    height, width = (min(size, size_max) for size in shape[2:])
     images = []
     for noise in (1.0, 0.6, 0.3, 0.1):
         image = noise * random.uniform(-1, 1, (channels, height, width))
@@ -96,13 +98,13 @@ def by_channel(vector, data):
 class GraphBuilder:
     """Appends nodes to one graph; every method takes and returns Values."""
 
-    def __init__(self, name, input_shape, seed):
+    def __init__(self, name, input_shape, seed, size_max=SYNTHETIC_SIZE_MAX):
         self.name = name
         self.random = np.random.default_rng(seed)
         self.nodes = []
         self.initializers = {}
         self.input_info = helper.make_tensor_value_info("input", TensorProto.FLOAT, input_shape)
-        self.input = Value("input", synthetic_images(input_shape, self.random))
+        self.input = Value("input", synthetic_images(input_shape, self.random, size_max))
 
     def add(self, op_type, inputs, label, data, **attributes):
         """`inputs` are names; `data` is what the node computes."""
@@ -172,6 +174,16 @@ class GraphBuilder:
         bounds = [self.constant("relu6.min", 0), self.constant("relu6.max", 6)]
         return self.add("Clip", [value.name] + bounds, label, np.clip(value.data, 0, 6))
 
+    def leaky_relu(self, value, label):
+        return self.add("LeakyRelu", [value.name], label, np.where(value.data > 0, value.data, 0.1 * value.data),
+                        alpha=0.1)
+
+    def upsample(self, value, label):
+        """Twice as large, each pixel repeated."""
+        scales = self.constant("upsample.scales", [1, 1, 2, 2])
+        return self.add("Resize", [value.name, "", scales], label, value.data.repeat(2, axis=2).repeat(2, axis=3),
+                        mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+
     def add_values(self, left, right, label):
         return self.add("Add", [left.name, right.name], label, left.data + right.data)
 
@@ -218,9 +230,12 @@ class GraphBuilder:
     def model(self, result):
         """The graph whose one output, `output`, is `result`: the last value made."""
         self.nodes[-1].output[0] = "output"
-        output_shape = [1] + list(result.data.shape[1:])
-        output_info = helper.make_tensor_value_info("output", TensorProto.FLOAT, output_shape)
-        graph = helper.make_graph(self.nodes, self.name, [self.input_info], [output_info],
+        return self.finish({"output": [1] + list(result.data.shape[1:])})
+
+    def finish(self, outputs):
+        """The graph with these outputs: their shapes by name."""
+        infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
+        graph = helper.make_graph(self.nodes, self.name, [self.input_info], infos,
                                   list(self.initializers.values()))
         model = helper.make_model(graph, producer_name="make_onnx_models",
                                   opset_imports=[helper.make_opsetid("", OPSET)])
@@ -305,6 +320,44 @@ def make_mobilenetv2():
     return graph.model(graph.logits(graph.global_pool_flatten(value), "classifier", 1000))
 
 
+def darknet_conv(graph, value, label, filters, kernel, stride=1, scale=1.0):
+    value = graph.batch_norm(graph.conv(value, label, filters, kernel, stride), f"{label}.bn", scale)
+    return graph.leaky_relu(value, f"{label}.leaky")
+
+
+def yolo_neck(graph, value, label, filters):
+    """Five convolutions; the last one's result also goes to the next scale."""
+    for index, (width, kernel) in enumerate(((filters, 1), (2 * filters, 3)) * 2 + ((filters, 1),)):
+        value = darknet_conv(graph, value, f"{label}.{index}", width, kernel)
+    return value
+
+
+def make_yolov3():
+    """Redmon and Farhadi 2018 at 416x416 for 80 classes: Darknet-53, three scales, raw heads."""
+    graph = GraphBuilder("yolov3", [1, 3, 416, 416], seed=53, size_max=SYNTHETIC_SIZE_OF_32)
+    value = darknet_conv(graph, graph.input, "stem", 32, 3)
+    stages = []
+    for stage, (filters, blocks) in enumerate(((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)), start=1):
+        value = darknet_conv(graph, value, f"stage{stage}", filters, 3, 2)
+        for block in range(blocks):
+            label = f"stage{stage}.{block}"
+            branch = darknet_conv(graph, value, f"{label}.narrow", filters // 2, 1)
+            branch = darknet_conv(graph, branch, f"{label}.wide", filters, 3, scale=RESIDUAL_BRANCH_SCALE)
+            value = graph.add_values(value, branch, f"{label}.add")
+        stages.append(value)
+    outputs = {}
+    for scale, (filters, size, trunk) in enumerate(((512, 13, None), (256, 26, stages[3]), (128, 52, stages[2]))):
+        label = f"head{scale}"
+        if trunk is not None:
+            value = graph.upsample(darknet_conv(graph, value, f"{label}.route", filters, 1), f"{label}.up")
+            value = graph.concat([value, trunk], f"{label}.concat")
+        value = yolo_neck(graph, value, label, filters)
+        wide = darknet_conv(graph, value, f"{label}.wide", 2 * filters, 3)
+        graph.conv(wide, f"{label}.boxes", 255, 1, bias=True)
+        outputs[f"{label}.boxes_out"] = [1, 255, size, size]
+    return graph.finish(outputs)
+
+
 def make_tiny_cnn():
     """About 35 KB: one of each kind of layer that tests ask for."""
     graph = GraphBuilder("tiny_cnn", [1, 3, 32, 32], seed=7)
@@ -328,6 +381,7 @@ MAKERS = {
     "resnet50": make_resnet50,
     "vgg16": make_vgg16,
     "mobilenetv2": make_mobilenetv2,
+    "yolov3": make_yolov3,
     "tiny_cnn": make_tiny_cnn,
 }
 

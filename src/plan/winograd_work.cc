@@ -21,8 +21,8 @@ struct Transforms {
   double inputs;   ///< of one tile of kInputBlock input channels
   double outputs;  ///< of one tile of a panel's output channels
 };
-constexpr Transforms kTransforms2 = {.weights = 22, .inputs = 20, .outputs = 80};
-constexpr Transforms kTransforms4 = {.weights = 50, .inputs = 70, .outputs = 280};
+constexpr Transforms kTransforms2 = {.weights = 90, .inputs = 20, .outputs = 80};
+constexpr Transforms kTransforms4 = {.weights = 135, .inputs = 70, .outputs = 280};
 
 }  // namespace
 
