@@ -3,8 +3,9 @@
 
     tools/make_onnx_models.py OUTDIR [NAME...]
 
-NAME is one of resnet50, vgg16, mobilenetv2, yolov3, tiny_cnn; all of them if none is given. The same name gives the same
-bytes on every run on a machine: each model has its own seed. The tests' own copy of the smallest is made by
+NAME is one of resnet50, vgg16, mobilenetv2, yolov3, tiny_cnn; all of them if none is given. NAME_batch is the same
+network with an open batch dimension. The same name gives the same bytes on every run on a machine: each model has its
+own seed. The tests' own copy of the smallest is made by
 
     tools/make_onnx_models.py tests/data tiny_cnn
 
@@ -386,6 +387,18 @@ MAKERS = {
 }
 
 
+def with_open_batch(model):
+    """The model for any number of inputs at a time."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return model
+
+
+def make_model(name):
+    base = name.removesuffix("_batch")
+    return MAKERS[base]() if base == name else with_open_batch(MAKERS[base]())
+
+
 def write_model(model, path):
     """Writes a temporary file beside `path`, then renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -401,11 +414,11 @@ def main(arguments):
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     names = arguments[1:] or list(MAKERS)
     for name in names:
-        if name not in MAKERS:
+        if name.removesuffix("_batch") not in MAKERS:
             print(f"unknown model '{name}'; known: {', '.join(MAKERS)}", file=sys.stderr)
             return 2
     for name in names:
-        write_model(MAKERS[name](), pathlib.Path(arguments[0]) / f"{name}.onnx")
+        write_model(make_model(name), pathlib.Path(arguments[0]) / f"{name}.onnx")
     return 0
 
 

@@ -29,6 +29,7 @@ struct OrtHostOptions {
   std::string model_path;
   std::string output_directory;
   int thread_count = 1;
+  int64_t batch = 1;
   uint64_t seed = 1;
   HostMode mode = HostMode::kOnce;
   std::map<std::string, std::string> input_files;
@@ -63,6 +64,8 @@ OrtHostOptions ParseCommandLine(int argc, char** argv) {
   app.add_option("--model", options.model_path, "the .onnx file")->required();
   app.add_option("--threads", options.thread_count, "threads inside an operator")
       ->check(CLI::Range(1, 256));
+  app.add_option("--batch", options.batch, "random inputs: so many, along axis 0")
+      ->check(CLI::Range(1, 1024));
   app.add_option("--input", inputs, "NAME=FILE.npy; repeat for each input")
       ->allow_extra_args(false);
   app.add_option("--shape", shapes, "NAME=1x3x224x224, for a random input with open dimensions")
@@ -109,6 +112,15 @@ NpyArray MakeRandomInput(const OrtInputInfo& info, const OrtHostOptions& options
   std::vector<int64_t> shape = info.shape;
   const auto given = options.input_shapes.find(info.name);
   if (given != options.input_shapes.end()) shape = ParseShape(info.name, given->second);
+  if (options.batch > 1) {
+    if (info.shape.empty() || info.shape[0] >= 0) {
+      Fail(
+          "the file fixes axis 0 of input '{}' ({}), so ONNX Runtime cannot run a batch of {}: "
+          "export the model with an open batch dimension",
+          info.name, fmt::join(info.shape, "x"), options.batch);
+    }
+    shape[0] = options.batch * (shape[0] < 0 ? 1 : shape[0]);
+  }
   if (std::any_of(shape.begin(), shape.end(), [](int64_t dimension) { return dimension < 0; })) {
     Fail("input '{}' has open dimensions ({}): give --shape {}=..., or --input {}=FILE.npy",
          info.name, fmt::join(info.shape, "x"), info.name, info.name);

@@ -51,6 +51,7 @@ struct TensorInfo {
 struct PlanOptions {
   uint64_t memory_bytes = UINT64_MAX;  ///< secure memory budget: pool, workspace and chunk slots
   uint32_t threads = 1;                ///< a maximum
+  uint32_t batch = 1;                  ///< inputs of one prediction; weights are opened for all
 };
 
 /// What the last prediction used.
@@ -66,8 +67,9 @@ class Predictor {
   Predictor& operator=(Predictor&&) noexcept;
   ~Predictor();
 
-  /// Runs once. `inputs` maps every input's name to its elements in row-major order of its shape.
-  /// Returns the outputs by name. Fails with "invalid_argument" or "tampered".
+  /// Runs once. `inputs` maps every input's name to its elements in row-major order of its shape;
+  /// with a batch, those of one input after the other, as the outputs are. The results do not
+  /// depend on the batch. Returns the outputs by name. Fails with "invalid_argument" or "tampered".
   Expected<std::map<std::string, std::vector<float>>> Predict(
       const std::map<std::string, std::span<const float>>& inputs);
   const Usage& usage() const;
@@ -92,7 +94,8 @@ class Model {
   const std::vector<std::string>& labels() const;
   /// The least budget that Plan accepts.
   uint64_t least_memory_bytes() const;
-  /// Plans for a budget. Fails with "out_of_budget" before anything runs. The Predictor keeps what
+  /// Plans for a budget. Fails with "out_of_budget" before anything runs, and with "unsupported"
+  /// where the network cannot take the batch. The Predictor keeps what
   /// it needs of the Model alive.
   Expected<Predictor> Plan(const PlanOptions& options) const;
 

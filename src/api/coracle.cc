@@ -80,11 +80,13 @@ Status Predictor::State::Feed(const std::map<std::string, std::span<const float>
     if (given == inputs.end()) {
       return Error{Code::kInvalidArgument, fmt::format("input '{}' is missing", ports[i].name)};
     }
-    if (given->second.size() != ports[i].shape.Elements()) {
-      return Error{
-          Code::kInvalidArgument,
-          fmt::format("input '{}' takes {} ({} elements), {} were given", ports[i].name,
-                      ports[i].shape.ToString(), ports[i].shape.Elements(), given->second.size())};
+    const uint32_t batch = session->plan().batch;
+    const uint64_t elements = batch * ports[i].shape.Elements();
+    if (given->second.size() != elements) {
+      return Error{Code::kInvalidArgument,
+                   fmt::format("input '{}' takes {}{} ({} elements), {} were given", ports[i].name,
+                               batch == 1 ? "" : fmt::format("{} times ", batch),
+                               ports[i].shape.ToString(), elements, given->second.size())};
     }
     session->WriteInput(i, 0, given->second);
   }
@@ -116,6 +118,7 @@ Expected<Predictor> Model::Plan(const PlanOptions& options) const {
   plan::PlanRequest request;
   request.budget_bytes = options.memory_bytes;
   request.threads = options.threads;
+  request.batch = options.batch;
   Result<plan::Plan> plan = plan::MakePlan(state_->graph(), request);
   if (!plan.ok()) return AsFailure(plan.error());
   auto predictor = std::make_unique<Predictor::State>();
@@ -145,7 +148,7 @@ Expected<std::map<std::string, std::vector<float>>> Predictor::Predict(
   const std::vector<graph::Port>& ports = state_->model->graph().outputs;
   for (uint32_t i = 0; i < ports.size(); ++i) {
     std::vector<float>& values = outputs[ports[i].name];
-    values.resize(ports[i].shape.Elements());
+    values.resize(state_->session->plan().batch * ports[i].shape.Elements());
     const Status read = state_->session->ReadOutput(i, 0, values);
     if (!read.ok()) return AsFailure(read.error());
   }

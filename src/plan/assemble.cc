@@ -33,6 +33,7 @@ class Assembler {
       const Stretch& stretch = choice_.segments[step].stretch;
       for (NodeNumber node = stretch.begin; node < stretch.end; ++node) step_of_.push_back(step);
     }
+    plan_.batch = world_.convoy->batch();
     plan_.budget_bytes = kUnlimited;
     plan_.tensors.resize(graph_.tensors.size());
     tensor_counters_.assign(graph_.tensors.size(), kNoBuffer);
@@ -94,22 +95,22 @@ class Assembler {
       const bool one_image = graph::RowsOf(graph_.shape(tensor)).images == 1;
       if (made && one_image && BirthOf(tensor) == DeathOf(tensor)) {
         const Segment& segment = choice_.segments[BirthOf(tensor) - 1];
-        // A layer's output that nobody reads has a window too.
-        if (!segment.stretch.elided) home.home = Home::kStep;
+        // A layer's output that nobody reads has a window too, but where it is of all inputs.
+        const bool windowless = segment.stretch.elided || segment.flow == kTogetherFlow;
+        if (!windowless) home.home = Home::kStep;
       } else if (world_.block_rows[i] > 0) {
         home.home = Home::kOutside;
         home.block_rows = world_.block_rows[i];
-        tensor_counters_[i] =
-            Add(BlockCount(AllRows(graph_, tensor), home.block_rows) * sizeof(uint64_t),
-                BirthOf(tensor), DeathOf(tensor));
+        tensor_counters_[i] = Add(CounterBytes(*world_.convoy, tensor, home.block_rows),
+                                  BirthOf(tensor), DeathOf(tensor));
       }
     }
   }
 
-  /// End of the tensor's last element in its storage.
+  /// End of the last input's last element in its storage.
   uint64_t EndOf(TensorIndex tensor) const {
     const View& view = world_.map.views[Position(tensor)];
-    const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
+    const graph::RowShape rows = graph::RowsOf(world_.convoy->all().shape(tensor));
     return view.offset + (rows.AllRows() * rows.pixels - 1) * view.pitch +
            rows.channels * sizeof(float);
   }
@@ -155,6 +156,8 @@ class Assembler {
   void AddStep(StepNumber step) {
     const Segment& segment = choice_.segments[step];
     const Stretch& stretch = segment.stretch;
+    const Graph& covered =
+        segment.flow == kTogetherFlow ? world_.convoy->all() : world_.convoy->one();
     StepBuffers& buffers = step_buffers_.emplace_back();
     Schedule& schedule = schedules_.emplace_back();
     if (stretch.elided) {
@@ -182,7 +185,7 @@ class Assembler {
             buffers.slot_bytes, RoundUp(node.weights.LargestChunkBytes(), kPoolAlignment));
       }
       buffers.workspace_bytes = std::max(
-          buffers.workspace_bytes, RoundUp(kernels::WorkspaceBytes(graph_, node), kPoolAlignment));
+          buffers.workspace_bytes, RoundUp(kernels::WorkspaceBytes(covered, node), kPoolAlignment));
     }
     buffers.slots = Add(buffers.slot_bytes * segment.workers, now, now);
     buffers.workspaces = Add(buffers.workspace_bytes * segment.workers, now, now);
@@ -218,8 +221,8 @@ class Assembler {
   void PlaceTensor(TensorIndex tensor) {
     TensorPlan& home = plan_.tensors[Position(tensor)];
     if (home.home == Home::kOutside) {
-      const uint64_t blocks = BlockCount(AllRows(graph_, tensor), home.block_rows);
-      home.counters = RangeOf(tensor_counters_[Position(tensor)], blocks * sizeof(uint64_t));
+      home.counters = RangeOf(tensor_counters_[Position(tensor)],
+                              CounterBytes(*world_.convoy, tensor, home.block_rows));
     }
     if (home.home != Home::kPool) return;
     const View& view = world_.map.views[Position(tensor)];
@@ -234,6 +237,7 @@ class Assembler {
     Schedule& schedule = schedules_[step];
     Step& made = plan_.steps.emplace_back();
     made.live_bytes = loads_[step + 1];
+    if (segment.flow == kTogetherFlow) made.turns = Turns::kTogether;
     for (NodeNumber number = segment.stretch.begin; number < segment.stretch.end; ++number) {
       made.parts.push_back(PartOf(step, number));
     }
@@ -271,7 +275,7 @@ class Assembler {
         std::count_if(made.actions.begin(), made.actions.end(),
                       [](const Action& action) { return action.kind == ActionKind::kCompute; });
     made.form = made.parts.size() > 1 ? Form::kCascade : computes > 1 ? Form::kBand : Form::kLayer;
-    made.predicted_ms = StepMs(graph_, plan_, made, rates_);
+    made.predicted_ms = StepMs(*world_.convoy, plan_, made, rates_);
     plan_.predicted_ms += made.predicted_ms;
     plan_.threads = std::max(plan_.threads, made.workers);
     plan_.workspace_bytes = std::max(plan_.workspace_bytes, scratch_bytes);

@@ -85,8 +85,10 @@ double ActionMs(const graph::Graph& graph, const graph::Node& node, uint32_t row
   return ActionMs(NodeCost(graph, node, rates), node, rows, manner);
 }
 
-double StepMs(const graph::Graph& graph, const Plan& plan, const Step& step,
+double StepMs(const graph::Convoy& convoy, const Plan& plan, const Step& step,
               const MachineRates& rates) {
+  const bool together = step.turns == Turns::kTogether;
+  const graph::Graph& graph = together ? convoy.all() : convoy.one();
   double ms = kStepMs;
   const uint64_t open_bytes = OpenBytes(graph, step);
   std::vector<NodeCost> costs;
@@ -99,17 +101,18 @@ double StepMs(const graph::Graph& graph, const Plan& plan, const Step& step,
       ms += costs.back().FirstRead() / step.workers;
     }
   }
+  double actions_ms = 0;
   for (const Action& action : step.actions) {
     const uint32_t rows = action.end - action.begin;
     if (action.kind != ActionKind::kCompute) {
-      ms += SealedRowsMs(graph, plan, step.windows[action.index], rows, rates);
+      actions_ms += SealedRowsMs(graph, plan, step.windows[action.index], rows, rates);
       continue;
     }
     const Part& part = step.parts[action.index];
-    ms += ActionMs(costs[action.index], graph.node(part.node), rows,
-                   {part.weights, part.split, step.workers, open_bytes});
+    actions_ms += ActionMs(costs[action.index], graph.node(part.node), rows,
+                           {part.weights, part.split, step.workers, open_bytes});
   }
-  return ms;
+  return ms + (together ? 1 : convoy.batch()) * actions_ms;
 }
 
 }  // namespace coracle::plan

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "plan/node_cost.h"
 #include "plan/plan.h"
@@ -41,8 +42,8 @@ double ActionMs(const graph::Graph& graph, const graph::Node& node, uint32_t row
                 const Manner& manner, const MachineRates& rates);
 
 /// Milliseconds of a whole step: its actions, the opening of held weights and the first reading of
-/// all that it opens.
-double StepMs(const graph::Graph& graph, const Plan& plan, const Step& step,
+/// all that it opens; of all inputs of the convoy.
+double StepMs(const graph::Convoy& convoy, const Plan& plan, const Step& step,
               const MachineRates& rates);
 
 /// Groups of chunks that complete their panels, which workers may share; 0: no panels.

@@ -271,7 +271,7 @@ TEST(StepMs, AddsActionsOpeningAndSealedRows) {
   Step step;
   step.parts.push_back({.node = graph::NodeIndex{0}, .weights = WeightsMode::kHeld, .held = {}});
   step.windows.push_back({.tensor = graph::TensorIndex{0}, .place = {}, .ring_rows = 4});
-  const double empty = StepMs(graph, plan, step, rates);
+  const double empty = StepMs(graph::Convoy(graph), plan, step, rates);
   EXPECT_GE(empty, OpenMs(graph.nodes[0].weights, rates));
   for (uint32_t half = 0; half < 2; ++half) {
     step.actions.push_back({ActionKind::kOpen, 0, 4 * half, 4 * half + 4});
@@ -281,7 +281,7 @@ TEST(StepMs, AddsActionsOpeningAndSealedRows) {
   const double expected =
       2 * (TransferMs(static_cast<uint64_t>(4 * row_bytes), 1, rates) +
            ActionMs(graph, graph.nodes[0], 4, {WeightsMode::kHeld, Split::kNone, 1}, rates));
-  EXPECT_NEAR(StepMs(graph, plan, step, rates) - empty, expected, 1e-9);
+  EXPECT_NEAR(StepMs(graph::Convoy(graph), plan, step, rates) - empty, expected, 1e-9);
 }
 
 }  // namespace

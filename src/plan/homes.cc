@@ -65,8 +65,9 @@ BlockRows ChooseOutside(const Graph& graph, const Uses& uses, uint64_t spill_byt
   return block_rows;
 }
 
-uint64_t CounterBytes(const Graph& graph, TensorIndex tensor, uint32_t block_rows) {
-  return RoundUp(BlockCount(AllRows(graph, tensor), block_rows) * sizeof(uint64_t), kPoolAlignment);
+uint64_t CounterBytes(const graph::Convoy& convoy, TensorIndex tensor, uint32_t block_rows) {
+  const uint64_t blocks = BlockCount(AllRows(convoy.one(), tensor), block_rows);
+  return convoy.batch() * blocks * sizeof(uint64_t);
 }
 
 std::vector<uint64_t> SpillLevels(const Graph& graph) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
 #include "plan/row_flow.h"
@@ -17,8 +18,8 @@ using BlockRows = std::vector<uint32_t>;
 /// tensor of at least `spill_bytes` that lives past the node that makes it (kUnlimited: none).
 BlockRows ChooseOutside(const graph::Graph& graph, const Uses& uses, uint64_t spill_bytes);
 
-/// Bytes of the counters of a tensor's blocks, rounded to the pool's alignment.
-uint64_t CounterBytes(const graph::Graph& graph, graph::TensorIndex tensor, uint32_t block_rows);
+/// Bytes of the counters of a tensor's blocks, those of all inputs.
+uint64_t CounterBytes(const graph::Convoy& convoy, graph::TensorIndex tensor, uint32_t block_rows);
 
 /// Sizes of tensors from large to small at which spilling more of them may pay; ends with one that
 /// spills all that can be.

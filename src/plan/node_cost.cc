@@ -60,6 +60,15 @@ double TablePointers(const Node& node) {
   return 1;
 }
 
+/// The share of its first input that a node reads at all: strides may pass over pixels.
+double ReadShare(const Node& node) {
+  const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+  if (conv == nullptr) return 1;
+  const graph::Window& w = conv->window;
+  return std::min(1.0, double{1} * w.kernel_h / w.stride_h) *
+         std::min(1.0, double{1} * w.kernel_w / w.stride_w);
+}
+
 }  // namespace
 
 double FarShare(uint64_t bytes) {
@@ -223,7 +232,8 @@ void NodeCost::CountBytes(const Graph& graph, const Node& node, const MachineRat
   if (graph::IsDepthwise(graph, node)) {
     share = 0.75;
   } else if (row_pixels_ > 0) {
-    repeat_bytes_ = static_cast<double>(graph.shape(node.inputs[0]).Elements() * sizeof(float)) /
+    repeat_bytes_ = ReadShare(node) *
+                    static_cast<double>(graph.shape(node.inputs[0]).Elements() * sizeof(float)) /
                     OutputRows(graph, node);
     repeats_ = static_cast<double>(node.weights.chunks.size()) - 1;
     if (winograd_.granule > 0) {

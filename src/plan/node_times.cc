@@ -56,29 +56,34 @@ void RankByDensity(std::vector<WeightSaving>& savings) {
   });
 }
 
-NodeTimes::NodeTimes(const Graph& graph, const std::vector<RowFlow>& flows, uint32_t workers,
-                     const MachineRates& rates)
+NodeTimes::NodeTimes(const graph::Convoy& convoy, const std::vector<RowFlow>& flows,
+                     uint32_t workers, const MachineRates& rates)
     : workers_(workers) {
-  for (NodeNumber number = 0; number < graph.nodes.size(); ++number) {
-    const Node& node = graph.nodes[number];
-    const NodeCost cost(graph, node, rates);
-    const uint32_t all = OutputRows(graph, node);
+  for (NodeNumber number = 0; number < convoy.one().nodes.size(); ++number) {
+    const Node& node = convoy.one().nodes[number];
+    const NodeCost one_cost(convoy.one(), node, rates);
+    const NodeCost all_cost(convoy.all(), node, rates);
     const WeightsMode held = node.weights.chunks.empty() ? WeightsMode::kNone : WeightsMode::kHeld;
     for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
+      const bool together = flow == kTogetherFlow;
+      const Graph& graph = together ? convoy.all() : convoy.one();
+      const NodeCost& cost = together ? all_cost : one_cost;
+      const uint32_t turns = together ? 1 : convoy.batch();
+      const uint32_t all = OutputRows(graph, node);
       const uint32_t rows =
-          flow == kWholeFlow ? all : std::min(flows[flow].firing_rows(number), all);
+          flow >= kWholeFlow ? all : std::min(flows[flow].firing_rows(number), all);
       const auto actions_ms = [&](WeightsMode weights, Split split) {
-        return OverActions(all, rows, [&](uint32_t count) {
-          return ActionMs(cost, node, count, {weights, split, workers});
-        });
+        return turns * OverActions(all, rows, [&](uint32_t count) {
+                 return ActionMs(cost, node, count, {weights, split, workers});
+               });
       };
       NodeTime time;
       time.held_split = SplitFor(graph, node, cost, held, rows, workers);
       if (held == WeightsMode::kHeld) time.open_ms = (cost.Open() + cost.FirstRead()) / workers;
       time.held_ms = time.open_ms + actions_ms(held, time.held_split);
-      time.far_ms = (1 - FarShare(cost.weight_bytes())) * OverActions(all, rows, [&](uint32_t n) {
-                      return cost.FarWeights(n, 1) / workers;
-                    });
+      time.far_ms =
+          turns * (1 - FarShare(cost.weight_bytes())) *
+          OverActions(all, rows, [&](uint32_t n) { return cost.FarWeights(n, 1) / workers; });
       time.streamed_split = time.held_split;
       time.streamed_ms = time.held_ms;
       if (held == WeightsMode::kHeld && !MustBeHeld(node)) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "plan/cost.h"
 #include "plan/plan.h"
@@ -12,15 +13,17 @@
 
 namespace coracle::plan {
 
-/// Rows that every node makes at a time (see RowFlow), by flow; the last: whole layers (one node a
-/// segment only).
-inline constexpr std::array<uint32_t, 6> kFlowRows{1, 2, 4, 8, 24, UINT32_MAX};
+/// Rows that every node makes at a time (see RowFlow), by flow; the last two: whole layers (one node
+/// a segment only), those of one input or of all together.
+inline constexpr std::array<uint32_t, 7> kFlowRows{1, 2, 4, 8, 24, UINT32_MAX, UINT32_MAX};
 inline constexpr uint32_t kFlowCount = kFlowRows.size();
-inline constexpr uint32_t kWholeFlow = kFlowCount - 1;
+inline constexpr uint32_t kWholeFlow = kFlowCount - 2;
+/// Of convoys only.
+inline constexpr uint32_t kTogetherFlow = kFlowCount - 1;
 
-/// One node, in one flow, with one number of workers.
+/// One node, in one flow, with one number of workers; of all inputs of the convoy.
 struct NodeTime {
-  double streamed_ms = 0;  ///< weights opened at every firing (none: as held)
+  double streamed_ms = 0;  ///< weights opened at every firing of every input (none: as held)
   double held_ms = 0;      ///< weights opened once
   double open_ms = 0;      ///< of held_ms, what pinning saves
   /// More if all that the step holds lies beyond the second-level cache, and this alone would not.
@@ -32,7 +35,7 @@ struct NodeTime {
 class NodeTimes {
  public:
   /// `flows` has kWholeFlow entries at least (the whole flow needs none).
-  NodeTimes(const graph::Graph& graph, const std::vector<RowFlow>& flows, uint32_t workers,
+  NodeTimes(const graph::Convoy& convoy, const std::vector<RowFlow>& flows, uint32_t workers,
             const MachineRates& rates);
 
   uint32_t workers() const { return workers_; }

@@ -46,17 +46,28 @@ std::string_view WeightsModeName(WeightsMode mode) {
   return "?";
 }
 
+std::string_view TurnsName(Turns turns) {
+  return turns == Turns::kTogether ? "together" : "one by one";
+}
+
+double PredictedMsPerInput(const Plan& plan) { return plan.predicted_ms / plan.batch; }
+
 Result<Plan> MakePlan(const Graph& graph, const PlanRequest& request) {
   if (request.threads == 0 || request.threads > kMaxThreads) {
     return Error{Code::kInvalidArgument,
                  fmt::format("threads must be 1 to {}, not {}", kMaxThreads, request.threads)};
   }
-  return Planner(graph, request.rates, request.threads)
+  TRY_ASSIGN(const graph::Convoy convoy, graph::Convoy::Make(graph, request.batch));
+  return Planner(convoy, request.rates, request.threads)
       .Make(request.budget_bytes, request.pinning, request.passes);
 }
 
 LeastBudget FindLeastBudget(const Graph& graph, Passes passes) {
-  Planner planner(graph, {}, 1);
+  return FindLeastBudget(graph::Convoy(graph), passes);
+}
+
+LeastBudget FindLeastBudget(const graph::Convoy& convoy, Passes passes) {
+  Planner planner(convoy, {}, 1);
   const Plan& least = planner.Least(passes);
   const Step* const fullest = FullestStep(least);
   return {least.pool_bytes,
@@ -71,11 +82,13 @@ bool IsSinglePass(const Graph& graph, const Plan& plan) {
     if (plan.tensors[i].home == Home::kOutside && !is_port[i]) return false;
   }
   for (const Step& step : plan.steps) {
+    const uint32_t turns = step.turns == Turns::kOneByOne ? plan.batch : 1;
     std::vector<uint32_t> computes(step.parts.size());
     for (const Action& action : step.actions) {
       if (action.kind != ActionKind::kCompute) continue;
       const bool streams = step.parts[action.index].weights == WeightsMode::kStreamed;
-      if (++computes[action.index] > 1 && streams) return false;
+      computes[action.index] += turns;
+      if (computes[action.index] > 1 && streams) return false;
     }
   }
   return true;

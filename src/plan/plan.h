@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/convoy.h"
 #include "graph/graph.h"
 
 namespace coracle::plan {
@@ -43,6 +44,17 @@ enum class Split : uint8_t {
   kPanels = 2,  ///< by groups of weight chunks that complete their panels (streamed weights only)
 };
 
+/// How a step goes through the inputs of a convoy (graph/convoy.h). The result's bits do not depend
+/// on it; for one input both are the same.
+enum class Turns : uint8_t {
+  /// All actions are done for one input after the other: rows are those of the graph for one input.
+  /// Held weights are opened once for all, streamed ones once per action and input.
+  kOneByOne = 0,
+  /// Each action covers all inputs: rows are those of graph::WithBatch(graph, batch). No windows.
+  kTogether = 1,
+};
+std::string_view TurnsName(Turns turns);
+
 /// A range of the pool in bytes. bytes == 0: none.
 struct PoolRange {
   uint64_t offset = 0;
@@ -62,25 +74,27 @@ struct Placement {
 
 /// Where a tensor is between steps.
 enum class Home : uint8_t {
-  kPool = 0,     ///< whole in the pool, from the step that makes it (inputs: from before the first
-                 ///< step) to the last that reads it (outputs: to after the last step)
+  kPool = 0,     ///< whole in the pool (those of all inputs), from the step that makes it (inputs:
+                 ///< from before the first step) to the last that reads it (outputs: to after the
+                 ///< last step)
   kStep = 1,     ///< nowhere: one step makes and reads it, and has a window of it
   kOutside = 2,  ///< sealed by blocks of rows in host memory; every step that makes or reads it
                  ///< has a window of it. Graph inputs and outputs ("sources", "sinks") or spilled
 };
 
-/// One tensor's place. kStep and kOutside need RowsOf(shape).images == 1.
+/// One tensor's place. kStep and kOutside need RowsOf(shape).images == 1 in the graph for one
+/// input. Outside, the blocks of a convoy's inputs follow one another.
 struct TensorPlan {
   Home home = Home::kPool;
   Placement place;          ///< kPool
-  uint32_t block_rows = 0;  ///< kOutside: rows of one sealed block (the last may have fewer)
+  uint32_t block_rows = 0;  ///< kOutside: rows of one sealed block (an input's last may have fewer)
   /// kOutside: one 64-bit counter for each block (the nonce that it was last sealed under), live as
   /// long as a tensor with home kPool would be.
   PoolRange counters;
 };
 
-/// Rows of a tensor that one step keeps: row y lies in slot y % ring_rows. Home::kStep and kOutside
-/// tensors only.
+/// Rows of a tensor that one step keeps, those of one input at a time: row y lies in slot
+/// y % ring_rows. Home::kStep and kOutside tensors only.
 struct Window {
   graph::TensorIndex tensor{};
   Placement place;         ///< slot 0; live during this step only. kOutside: dense rows, 64-byte
@@ -119,6 +133,7 @@ struct Action {
 /// ascending; the only part of a step without windows may also go descending.
 struct Step {
   Form form = Form::kLayer;
+  Turns turns = Turns::kOneByOne;
   std::vector<Part> parts;  ///< topological order
   std::vector<Window> windows;
   std::vector<Action> actions;
@@ -130,6 +145,7 @@ struct Step {
 };
 
 struct Plan {
+  uint32_t batch = 1;  ///< inputs of the convoy
   uint64_t budget_bytes = 0;
   uint64_t pool_bytes =
       0;  ///< peak: the end of the highest range that anything uses; <= budget_bytes
@@ -151,6 +167,8 @@ const Step* FullestStep(const Plan& plan);
 
 /// Blocks that a kOutside tensor of so many rows is sealed in.
 uint64_t BlockCount(uint32_t rows, uint32_t block_rows);
+/// Milliseconds of one input of the convoy.
+double PredictedMsPerInput(const Plan& plan);
 
 /// What one worker of this machine does, which the cost model (node_cost.h) turns work into time
 /// with. runtime/measure_rates.h measures them; these defaults are an AVX-512 core of a cloud
@@ -188,6 +206,7 @@ struct PlanRequest {
   MachineRates rates;
   Pinning pinning = Pinning::kAuto;
   Passes passes = Passes::kAny;
+  uint32_t batch = 1;  ///< inputs that are computed together
 };
 
 /// What the least budget is and which node sets it.
@@ -197,11 +216,13 @@ struct LeastBudget {
 };
 
 /// The fastest plan found within the budget; deterministic. Requires: a verified, packed kRows
-/// graph. Errors: kOutOfBudget, "needs 3.2 MiB (layer conv4_2), has 2.0 MiB".
+/// graph for one input. Errors: kOutOfBudget, "needs 3.2 MiB (layer conv4_2), has 2.0 MiB"; as
+/// graph::WithBatch().
 Result<Plan> MakePlan(const graph::Graph& graph, const PlanRequest& request);
 
 /// The smallest budget for which MakePlan succeeds (one worker).
 LeastBudget FindLeastBudget(const graph::Graph& graph, Passes passes = Passes::kAny);
+LeastBudget FindLeastBudget(const graph::Convoy& convoy, Passes passes = Passes::kAny);
 
 /// True if the plan opens each weight at most once and spills nothing.
 bool IsSinglePass(const graph::Graph& graph, const Plan& plan);

@@ -266,6 +266,57 @@ TEST(MakePlan, UsesSeveralWorkersWhereTheyHelp) {
   EXPECT_GT(by_panels, 10U);
 }
 
+uint64_t OpenedBytes(const graph::Graph& graph, const Plan& plan) {
+  uint64_t bytes = 0;
+  for (const Step& step : plan.steps) {
+    for (const Part& part : step.parts) {
+      if (part.weights == WeightsMode::kHeld) bytes += graph.node(part.node).weights.TotalBytes();
+    }
+    for (const Action& action : step.actions) {
+      if (action.kind != ActionKind::kCompute) continue;
+      const Part& part = step.parts[action.index];
+      if (part.weights != WeightsMode::kStreamed) continue;
+      const uint32_t turns = step.turns == Turns::kOneByOne ? plan.batch : 1;
+      bytes += turns * graph.node(part.node).weights.TotalBytes();
+    }
+  }
+  return bytes;
+}
+
+// The first maps of eight inputs take 49 MiB: they are never there whole.
+TEST(MakePlan, AConvoyOpensEachWeightOnceForAllInputs) {
+  const graph::Graph graph = MakeResNet50();
+  PlanRequest request{16 * kMiB, 1, {}, Pinning::kNone};
+  request.batch = 8;
+  const Plan eight = PlanOrFail(graph, request);
+  EXPECT_EQ(eight.batch, 8U);
+  uint64_t weight_bytes = 0;
+  for (const graph::Node& node : graph.nodes) weight_bytes += node.weights.TotalBytes();
+  EXPECT_LE(OpenedBytes(graph, eight), weight_bytes * 11 / 10);
+  request.batch = 1;
+  const Plan one = PlanOrFail(graph, request);
+  EXPECT_LT(PredictedMsPerInput(eight), one.predicted_ms * 0.95);
+  uint32_t together = 0;
+  for (const Step& step : eight.steps) together += step.turns == Turns::kTogether ? 1 : 0;
+  EXPECT_GT(together, 5U);
+  EXPECT_EQ(eight.steps[0].form, Form::kCascade);
+  EXPECT_EQ(eight.steps[0].turns, Turns::kOneByOne);
+}
+
+TEST(MakePlan, ConvoysThatMixTheirInputsAreRefused) {
+  NetworkBuilder net;
+  const auto x = net.Input({1, 8, 8, 4});
+  net.Output(net.Concat({net.Relu(x), net.Conv(x, 4, 1)}, 0));
+  const graph::Graph graph = net.Finish();
+  PlanRequest request;
+  EXPECT_TRUE(MakePlan(graph, request).ok());
+  request.batch = 2;
+  const Result<Plan> plan = MakePlan(graph, request);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, Code::kUnsupported);
+  EXPECT_THAT(plan.error().message, ::testing::HasSubstr("joins along the batch axis"));
+}
+
 TEST(MakePlan, ThreadsOutOfRangeAreRefused) {
   const graph::Graph graph = MakeChain(3, 8);
   EXPECT_EQ(MakePlan(graph, {kUnlimited, 0, {}}).error().code, Code::kInvalidArgument);

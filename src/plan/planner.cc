@@ -144,9 +144,10 @@ struct Planner::Candidate {
   Choice choice;
 };
 
-Planner::Order::Order(const Graph& in_order, std::vector<NodeIndex> by_number,
+Planner::Order::Order(const graph::Convoy& in_order, std::vector<NodeIndex> by_number,
                       const MachineRates& rates, uint32_t threads)
-    : graph(in_order),
+    : convoy(in_order),
+      graph(convoy.one()),
       nodes(std::move(by_number)),
       uses(UsesOf(graph)),
       ranges(LiveRangesOf(graph)) {
@@ -156,13 +157,14 @@ Planner::Order::Order(const Graph& in_order, std::vector<NodeIndex> by_number,
   for (const Node& node : graph.nodes) {
     least_scratch_bytes.push_back(LeastScratchBytes(graph, node));
   }
-  default_times.emplace_back(graph, flows, 1, MachineRates{});
-  if (threads > 1) times.emplace_back(graph, flows, threads, rates);
-  times.emplace_back(graph, flows, 1, rates);
+  default_times.emplace_back(convoy, flows, 1, MachineRates{});
+  if (threads > 1) times.emplace_back(convoy, flows, threads, rates);
+  times.emplace_back(convoy, flows, 1, rates);
 }
 
-Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads)
-    : graph_(graph), rates_(rates) {
+Planner::Planner(const graph::Convoy& convoy, const MachineRates& rates, uint32_t threads)
+    : convoy_(convoy), graph_(convoy_.one()), rates_(rates) {
+  const Graph& graph = graph_;
   CORACLE_CHECK(graph.stage == graph::Stage::kRows);
   CORACLE_CHECK(threads >= 1 && threads <= kMaxThreads);
   std::vector<NodeIndex> own;
@@ -170,10 +172,14 @@ Planner::Planner(const Graph& graph, const MachineRates& rates, uint32_t threads
   std::vector<NodeIndex> lean = LeanOrder(graph);
   const auto own_bytes = static_cast<double>(PeakBytes(graph, own));
   const bool leaner = static_cast<double>(PeakBytes(graph, lean)) < own_bytes * kLeaner;
-  orders_.push_back(std::make_unique<Order>(graph, std::move(own), rates, threads));
+  orders_.push_back(std::make_unique<Order>(convoy_, std::move(own), rates, threads));
   if (!leaner) return;
   reordered_ = Reordered(graph, lean);
-  orders_.push_back(std::make_unique<Order>(*reordered_, std::move(lean), rates, threads));
+  graph::Convoy other(*reordered_);
+  if (convoy.batch() > 1) {
+    other = graph::Convoy(*reordered_, Reordered(convoy.all(), lean), convoy.batch());
+  }
+  orders_.push_back(std::make_unique<Order>(other, std::move(lean), rates, threads));
 }
 
 Planner::~Planner() = default;
@@ -185,7 +191,8 @@ void Planner::AddWorlds(const Order& order, uint64_t spill_bytes) {
   for (const uint32_t rows : block_rows) outside.push_back(rows > 0);
   std::vector<StorageMap> maps;
   const auto share = [&](Sharing sharing) {
-    return ShareStorages(graph, order.ranges, sharing, order.least_scratch_bytes, outside);
+    return ShareStorages(order.convoy.all(), order.ranges, sharing, order.least_scratch_bytes,
+                         outside);
   };
   maps.push_back(share(Sharing::kAll));
   if (SharesWindows(graph, maps[0])) {
@@ -197,8 +204,8 @@ void Planner::AddWorlds(const Order& order, uint64_t spill_bytes) {
     WorldSearch& added = worlds_.emplace_back();
     added.order = &order;
     added.layer_peak_bytes = LayerPeak(graph, map, order.least_scratch_bytes);
-    added.world = std::make_unique<World>(
-        World{&graph, &order.uses, &order.ranges, &order.flows, block_rows, std::move(map)});
+    added.world = std::make_unique<World>(World{&order.convoy, &graph, &order.uses, &order.ranges,
+                                                &order.flows, block_rows, std::move(map)});
     const SegmentTable table(*added.world, added.layer_peak_bytes, MachineRates{});
     for (const Passes passes : {Passes::kAny, Passes::kSingle}) {
       const bool spills = spill_bytes != kUnlimited;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "plan/node_times.h"
 #include "plan/plan.h"
@@ -20,9 +21,11 @@ namespace coracle::plan {
 
 class Planner {
  public:
-  /// `graph` must outlive the planner. Requires: a verified, packed kRows graph; 1 <= threads <=
-  /// kMaxThreads.
-  Planner(const graph::Graph& graph, const MachineRates& rates, uint32_t threads);
+  /// What `convoy` was made of must outlive the planner. Requires: a verified, packed kRows graph;
+  /// 1 <= threads <= kMaxThreads.
+  Planner(const graph::Convoy& convoy, const MachineRates& rates, uint32_t threads);
+  Planner(const graph::Graph& graph, const MachineRates& rates, uint32_t threads)
+      : Planner(graph::Convoy(graph), rates, threads) {}
   ~Planner();
 
   /// As MakePlan().
@@ -36,13 +39,14 @@ class Planner {
   struct WorldSearch;
   /// The graph in one order of its nodes, and what follows from that alone.
   struct Order {
-    /// `in_order` must outlive it.
-    Order(const graph::Graph& in_order, std::vector<graph::NodeIndex> by_number,
+    /// What `in_order` was made of must outlive it.
+    Order(const graph::Convoy& in_order, std::vector<graph::NodeIndex> by_number,
           const MachineRates& rates, uint32_t threads);
     Order(const Order&) = delete;
     Order& operator=(const Order&) = delete;
 
-    const graph::Graph& graph;
+    const graph::Convoy convoy;
+    const graph::Graph& graph;                  // for one input
     const std::vector<graph::NodeIndex> nodes;  // by NodeNumber: the caller's
     const Uses uses;
     const std::vector<LiveRange> ranges;
@@ -61,6 +65,7 @@ class Planner {
   void Seek(const std::vector<uint64_t>& levels, Passes passes);
   std::optional<Plan> Try(const Candidate& candidate, uint64_t budget_bytes, Pinning pinning) const;
 
+  const graph::Convoy convoy_;
   const graph::Graph& graph_;
   const MachineRates rates_;
   std::optional<graph::Graph> reordered_;       // of the second order

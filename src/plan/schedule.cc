@@ -25,7 +25,7 @@ class Scheduler {
       const Node& node = graph_.nodes[number];
       const uint32_t rows = AllRows(graph_, node.output);
       rows_.push_back(rows);
-      firing_rows_.push_back(flow == kWholeFlow ? rows : (*world.flows)[flow].firing_rows(number));
+      firing_rows_.push_back(flow >= kWholeFlow ? rows : (*world.flows)[flow].firing_rows(number));
       for (const TensorIndex input : node.inputs) AddRing(input);
       AddRing(node.output);
     }
@@ -170,6 +170,13 @@ class Scheduler {
 }  // namespace
 
 Schedule MakeSchedule(const World& world, const Stretch& stretch, uint32_t flow) {
+  if (flow == kTogetherFlow) {
+    const graph::Graph& all = world.convoy->all();
+    Schedule whole;
+    whole.actions.push_back(
+        {ActionKind::kCompute, 0, 0, OutputRows(all, all.nodes[stretch.begin])});
+    return whole;
+  }
   return Scheduler(world, stretch, flow).Run();
 }
 

@@ -24,7 +24,8 @@ struct Schedule {
   int64_t bytes_below = INT64_MIN;
 };
 
-/// Rows are made on demand of the outputs, as RowFlow tells. Requires: not an elided stretch.
+/// Of one input (kTogetherFlow: of all). Rows are made on demand of the outputs, as RowFlow tells.
+/// Requires: not an elided stretch.
 Schedule MakeSchedule(const World& world, const Stretch& stretch, uint32_t flow);
 
 }  // namespace coracle::plan

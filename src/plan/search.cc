@@ -78,6 +78,8 @@ void Search::FindTails() {
 }
 
 bool Search::OpensOnce(NodeNumber node, uint32_t flow) const {
+  if (flow == kTogetherFlow) return true;
+  if (table_.world().convoy->batch() > 1) return false;
   if (flow == kWholeFlow) return true;
   const graph::Graph& graph = *table_.world().graph;
   return (*table_.world().flows)[flow].firing_rows(node) >=
@@ -103,13 +105,13 @@ uint64_t Search::LeastNeed(const Stretch& stretch, uint64_t useful_bytes) const 
   const auto alone = static_cast<uint32_t>(times_.size() - 1);
   uint64_t least = kUnlimited;
   for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
-    if (flow == kWholeFlow && !stretch.single()) continue;
+    if (!IsPossible(stretch, flow)) continue;
     const Needs needs = NeedsOf(stretch, flow, alone);
     const uint64_t need = std::min(needs.streamed, needs.held);
     least = std::min(least, need);
     // An overlay is worth computing only where it can decide.
     const uint64_t goal = std::min(least, useful_bytes);
-    if (flow == kWholeFlow || need == kUnlimited || stretch.overlay_units_max == 0) continue;
+    if (flow >= kWholeFlow || need == kUnlimited || stretch.overlay_units_max == 0) continue;
     if (need <= useful_bytes && least == need && flow > 0) continue;
     if (need - std::min(need, stretch.overlay_bytes_max()) >= goal) continue;
     least = std::min(least, need - std::min(need, table_.OverlayBytes(stretch, flow)));
@@ -140,7 +142,7 @@ std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t b
   std::optional<Way> best;
   for (uint32_t times = 0; times < times_.size(); ++times) {
     for (uint32_t flow = kFlowCount; flow-- > 0;) {
-      if (flow == kWholeFlow && !stretch.single()) continue;
+      if (!IsPossible(stretch, flow)) continue;
       const Sums& sums = SumsOf(times, flow);
       // Several workers for nothing are one.
       const bool divided = sums.divided[stretch.end] > sums.divided[stretch.begin];
@@ -241,8 +243,9 @@ std::optional<Choice> Search::Fastest(uint64_t bytes, double ms_max) const {
     const std::vector<Stretch>& from = table_.From(node);
     bool fits = false;
     if (!from.empty() && from[0].single()) {
+      const uint32_t whole = from[0].together ? kTogetherFlow : kWholeFlow;
       fits = from[0].elided ? from[0].pool_bytes <= bytes
-                            : NeedsOf(from[0], kWholeFlow, alone).streamed <= bytes;
+                            : NeedsOf(from[0], whole, alone).streamed <= bytes;
     }
     const graph::Node& of = world.graph->nodes[node];
     const auto spilled = [&](graph::TensorIndex tensor) {

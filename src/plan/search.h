@@ -55,6 +55,10 @@ class Search {
     uint64_t held = 0;      // bytes if all that is holdable is held
   };
 
+  /// False for flows of whole layers that the stretch cannot be done in.
+  static bool IsPossible(const Stretch& stretch, uint32_t flow) {
+    return flow < kWholeFlow || (flow == kWholeFlow ? stretch.single() : stretch.together);
+  }
   Needs NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t times) const;
   std::optional<Way> FastestWay(const Stretch& stretch, uint64_t bytes, double ms_max) const;
   /// What lies too far away if a stretch holds all that is holdable.

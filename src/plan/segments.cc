@@ -24,6 +24,20 @@ NodeNumber LongestStretch(NodeNumber nodes) {
 
 uint32_t Units(uint64_t bytes) { return static_cast<uint32_t>(CeilDiv(bytes, kPoolAlignment)); }
 
+/// `bytes_below` for all inputs: each reads and writes further on, and before one input's rows are
+/// all made none of the next one's has been read.
+int64_t BytesBelowOfAll(const World& world, const OverlayPair& pair, int64_t bytes_below) {
+  const int64_t others = int64_t{world.convoy->batch()} - 1;
+  if (others == 0) return bytes_below;
+  const int64_t gain = static_cast<int64_t>(TensorBytes(*world.graph, pair.made)) -
+                       static_cast<int64_t>(TensorBytes(*world.graph, pair.read));
+  int64_t below = std::max(gain, others * gain);
+  if (bytes_below != INT64_MIN) {
+    below = std::max({below, bytes_below, bytes_below + others * gain});
+  }
+  return below;
+}
+
 /// Something that lies in the pool across the cuts [first, last].
 struct Resident {
   NodeNumber first = 0;
@@ -55,9 +69,10 @@ Overlay OverlayOf(const World& world, const OverlayPair& pair, int64_t bytes_bel
   const auto after = static_cast<int64_t>(world.map.storages[Position(made.storage)].bytes);
   Overlay overlay{static_cast<uint32_t>(Position(read.storage)),
                   static_cast<uint32_t>(Position(made.storage)), after, before};
-  if (bytes_below == INT64_MIN) return overlay;
+  const int64_t all_below = BytesBelowOfAll(world, pair, bytes_below);
+  if (all_below == INT64_MIN) return overlay;
   const int64_t below =
-      bytes_below + static_cast<int64_t>(made.offset) - static_cast<int64_t>(read.offset);
+      all_below + static_cast<int64_t>(made.offset) - static_cast<int64_t>(read.offset);
   const auto alignment = static_cast<int64_t>(kPoolAlignment);
   const int64_t rest = ((below % alignment) + alignment) % alignment;
   overlay.below = std::min(after, rest == 0 ? below : below + alignment - rest);
@@ -180,7 +195,7 @@ void TableBuilder::ListResidents() {
     const auto tensor = static_cast<TensorIndex>(i);
     if (!IsOutside(tensor)) continue;
     add({first_cut(tensor), std::min(LastOf(tensor), count_),
-         CounterBytes(graph_, tensor, world_.block_rows[i])});
+         RoundUp(CounterBytes(*world_.convoy, tensor, world_.block_rows[i]), kPoolAlignment)});
   }
   for (size_t cut = 1; cut < loads_.size(); ++cut) loads_[cut] += loads_[cut - 1];
 }
@@ -225,7 +240,9 @@ TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
   traits.has_images = HasImages(graph_, node);
   traits.elided = world_.map.elided[number];
   traits.weight_bytes = PooledWeightBytes(node);
-  traits.workspace_bytes = RoundUp(kernels::WorkspaceBytes(graph_, node), kPoolAlignment);
+  traits.workspace_bytes = RoundUp(std::max(kernels::WorkspaceBytes(graph_, node),
+                                            kernels::WorkspaceBytes(world_.convoy->all(), node)),
+                                   kPoolAlignment);
   traits.chunk_bytes =
       static_cast<uint32_t>(RoundUp(node.weights.LargestChunkBytes(), kPoolAlignment));
   traits.must_be_held = MustBeHeld(node);
@@ -307,7 +324,7 @@ uint32_t TableBuilder::RingUnits(TensorIndex tensor, uint32_t flow) {
 uint32_t TableBuilder::WindowRows(TensorIndex tensor, NodeNumber begin, NodeNumber end,
                                   uint32_t flow) {
   const uint32_t all = AllRows(graph_, tensor);
-  if (flow == kWholeFlow) return all;
+  if (flow >= kWholeFlow) return all;
   const NodeNumber maker = uses_.makers[Position(tensor)];
   const bool makes = maker != kNoNode && maker >= begin && maker < end;
   const std::span<const Use> readers = ReadersIn(uses_, tensor, begin, end);
@@ -437,12 +454,14 @@ std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
     if (!grown.single() && !MayShareStep(begin, end)) continue;
     Stretch& made = stretches.emplace_back(grown);
     made.window_units = inner;
+    made.together = made.single() && world_.convoy->batch() > 1 && touched_.empty();
     for (const Touched& at : touched_) {
       for (uint32_t flow = 0; flow < kFlowCount; ++flow) made.window_units[flow] += at.units[flow];
       const uint64_t bytes = TensorBytes(graph_, at.tensor);
-      made.transfer_ms += static_cast<float>(TransferMs(
-          bytes, BlockCount(AllRows(graph_, at.tensor), world_.block_rows[Position(at.tensor)]),
-          rates_));
+      const uint64_t blocks =
+          BlockCount(AllRows(graph_, at.tensor), world_.block_rows[Position(at.tensor)]);
+      made.transfer_ms +=
+          static_cast<float>(world_.convoy->batch() * TransferMs(bytes, blocks, rates_));
     }
     if (!traits.has_images) AddOverlay(made);
   }
@@ -460,7 +479,7 @@ SegmentTable::SegmentTable(const World& world, uint64_t bytes_max, const Machine
 }
 
 uint64_t SegmentTable::OverlayBytes(const Stretch& stretch, uint32_t flow) const {
-  if (stretch.overlay_units_max == 0 || flow == kWholeFlow) return 0;
+  if (stretch.overlay_units_max == 0 || flow >= kWholeFlow) return 0;
   const OverlayPair& pair = stretch.overlay;
   // Where the stretch begins decides which readers are still to come.
   const std::array<uint32_t, 4> key{stretch.begin, static_cast<uint32_t>(Position(pair.read)),

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "plan/homes.h"
 #include "plan/node_times.h"
@@ -25,12 +26,13 @@ namespace coracle::plan {
 
 /// What all segments of one planning problem share.
 struct World {
-  const graph::Graph* graph = nullptr;
+  const graph::Convoy* convoy = nullptr;
+  const graph::Graph* graph = nullptr;  ///< for one input
   const Uses* uses = nullptr;
   const std::vector<LiveRange>* ranges = nullptr;
   const std::vector<RowFlow>* flows = nullptr;  ///< by flow, see kFlowRows
   BlockRows block_rows;
-  StorageMap map;
+  StorageMap map;  ///< of the convoy's tensors
 };
 
 /// A dying pool tensor whose rows may be overwritten by a new one of the same segment.
@@ -49,6 +51,7 @@ struct Stretch {
   uint32_t constant_bytes = 0;   ///< weights that must be held
   float transfer_ms = 0;         ///< sealing and opening rows, one worker
   bool elided = false;           ///< one node that needs no work
+  bool together = false;         ///< of a convoy: may be done for all inputs at once
   std::array<uint32_t, kFlowCount> window_units{};  ///< by flow, in units of kPoolAlignment
   OverlayPair overlay;
   uint32_t overlay_units_max = 0;  ///< no overlay saves more
@@ -67,7 +70,7 @@ class SegmentTable {
   const std::vector<Stretch>& From(NodeNumber begin) const { return by_begin_[begin]; }
   const World& world() const { return world_; }
 
-  /// Bytes that the stretch's overlay saves in `flow` (not the whole one).
+  /// Bytes that the stretch's overlay saves in `flow` (of whole layers: none).
   uint64_t OverlayBytes(const Stretch& stretch, uint32_t flow) const;
 
  private:
@@ -81,7 +84,8 @@ bool IsInner(const World& world, graph::TensorIndex tensor, NodeNumber begin, No
 /// The tensor's readers in [begin, end).
 std::span<const Use> ReadersIn(const Uses& uses, graph::TensorIndex tensor, NodeNumber begin,
                                NodeNumber end);
-/// How the storages of an overlay lie if `bytes_below` (RowFlow::BytesBelow) parts their tensors.
+/// How the storages of an overlay lie if `bytes_below` (RowFlow::BytesBelow, of one input) parts
+/// their tensors.
 Overlay OverlayOf(const World& world, const OverlayPair& pair, int64_t bytes_below);
 
 }  // namespace coracle::plan

@@ -20,6 +20,12 @@ uint32_t NodeRows(const Graph& graph, const Node& node) {
   return kernels::PerImage(graph, node) ? rows.rows : static_cast<uint32_t>(rows.AllRows());
 }
 
+graph::Convoy ConvoyOf(const Graph& graph, uint32_t batch) {
+  auto convoy = graph::Convoy::Make(graph, batch);
+  CORACLE_CHECK(convoy.ok());
+  return *std::move(convoy);
+}
+
 uint64_t RowBytes(const Graph& graph, TensorIndex tensor) {
   return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
 }
@@ -165,9 +171,10 @@ class Schedule {
 class CascadeBuilder {
  public:
   CascadeBuilder(const Graph& graph, const CascadeOptions& options)
-      : graph_(graph), options_(options) {}
+      : graph_(graph), convoy_(ConvoyOf(graph, options.batch)), options_(options) {}
 
   Plan Build() {
+    plan_.batch = options_.batch;
     plan_.threads = options_.workers;
     DivideIntoSteps();
     ChooseHomes();
@@ -264,11 +271,16 @@ class CascadeBuilder {
 
   void MakeActions(size_t index) {
     Step& step = plan_.steps[index];
-    Schedule(graph_, plan_, options_, step).Make();
+    if (step.windows.empty() && step.parts.size() == 1) step.turns = options_.turns;
+    Schedule(Covered(step), plan_, options_, step).Make();
     const auto computes =
         std::count_if(step.actions.begin(), step.actions.end(),
                       [](const Action& action) { return action.kind == ActionKind::kCompute; });
     step.form = step.parts.size() > 1 ? Form::kCascade : computes > 1 ? Form::kBand : Form::kLayer;
+  }
+
+  const Graph& Covered(const Step& step) const {
+    return step.turns == Turns::kTogether ? convoy_.all() : graph_;
   }
 
   Placement Dense(TensorIndex tensor) const {
@@ -297,10 +309,12 @@ class CascadeBuilder {
       const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
       if (home.home == Home::kPool) {
         home.place = Dense(tensor);
-        home.place.offset = Take(rows.AllRows() * RowBytes(graph_, tensor), cursor).offset;
+        const uint64_t all = options_.batch * rows.AllRows();
+        home.place.offset = Take(all * RowBytes(graph_, tensor), cursor).offset;
       }
       if (home.home == Home::kOutside) {
-        home.counters = Take(BlockCount(rows.rows, home.block_rows) * sizeof(uint64_t), cursor);
+        const uint64_t blocks = options_.batch * BlockCount(rows.rows, home.block_rows);
+        home.counters = Take(blocks * sizeof(uint64_t), cursor);
       }
     }
     for (Step& step : plan_.steps) {
@@ -332,7 +346,7 @@ class CascadeBuilder {
     const uint64_t scratch = cursor;
     for (Part& part : step.parts) {
       const Node& node = graph_.node(part.node);
-      workspace_bytes = std::max(workspace_bytes, kernels::WorkspaceBytes(graph_, node));
+      workspace_bytes = std::max(workspace_bytes, kernels::WorkspaceBytes(Covered(step), node));
       if (part.weights == WeightsMode::kHeld) part.held = Take(node.weights.TotalBytes(), cursor);
       if (part.weights != WeightsMode::kStreamed) continue;
       slot_bytes = std::max<uint64_t>(slot_bytes, node.weights.LargestChunkBytes());
@@ -346,6 +360,7 @@ class CascadeBuilder {
   }
 
   const Graph& graph_;
+  const graph::Convoy convoy_;
   const CascadeOptions& options_;
   Plan plan_;
 };

@@ -31,6 +31,9 @@ struct CascadeOptions {
   /// Tensors that lie outside. Requires: CanLieOutside().
   std::vector<graph::TensorIndex> outside;
   uint32_t block_rows = 1;  ///< of each tensor outside, at most its rows
+  uint32_t batch = 1;       ///< inputs of the convoy. Requires: graph::WithBatch() succeeds
+  /// kTogether: of the steps of one node without windows; those of several images in one action.
+  Turns turns = Turns::kOneByOne;
 };
 
 /// True for tensors of one image.

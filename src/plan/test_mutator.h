@@ -44,6 +44,8 @@ class Mutator {
     options.weights = static_cast<WeightsMode>(1 + Below(3));
     options.workers = 1 + Below(3);
     options.split = Below(2) == 0 ? Split::kRows : Split::kPanels;
+    options.batch = 1 + Below(3);
+    options.turns = static_cast<Turns>(Below(2));
     for (uint32_t i = 0; i < graph.tensors.size(); ++i) {
       const auto tensor = static_cast<graph::TensorIndex>(i);
       if (Below(3) == 0 && CanLieOutside(graph, tensor)) options.outside.push_back(tensor);
@@ -186,7 +188,7 @@ class Mutator {
 
   void MutateShape(Plan& plan, Step& step) {
     Part& part = step.parts[Below(step.parts.size())];
-    switch (Below(8)) {
+    switch (Below(9)) {
       case 0:
         part.elided = !part.elided;
         return;
@@ -203,10 +205,16 @@ class Mutator {
         part.split = static_cast<Split>(Below(3));
         return;
       case 5:
-        step.form = static_cast<Form>(Below(3));
+        if (Below(2) == 0) {
+          step.form = static_cast<Form>(Below(3));
+        } else {
+          step.turns = static_cast<Turns>(Below(2));
+        }
         return;
       case 6:
         return Nudge(step.workers);
+      case 7:
+        return Nudge(plan.batch);
       default:
         part.node = static_cast<graph::NodeIndex>(Below(plan.tensors.size()));
     }

@@ -40,14 +40,15 @@ struct Placed {
 
 class Simulation {
  public:
-  Simulation(const Graph& graph, const Plan& plan)
-      : graph_(graph),
+  Simulation(const graph::Convoy& convoy, const Plan& plan)
+      : convoy_(convoy),
+        graph_(convoy_.one()),
         plan_(plan),
         cells_(plan.pool_bytes / sizeof(float) + 1),
-        values_(graph.tensors.size()),
-        weights_(graph.nodes.size()),
-        sealed_(graph.tensors.size()),
-        counters_(graph.tensors.size()) {}
+        values_(graph_.tensors.size()),
+        weights_(graph_.nodes.size()),
+        sealed_(graph_.tensors.size()),
+        counters_(graph_.tensors.size()) {}
 
   std::string Run() {
     for (const Step& step : plan_.steps) OpenWeights(step, WeightsMode::kPinned);
@@ -63,6 +64,12 @@ class Simulation {
     }
     step_ = nullptr;
     Spoil(plan_.output_staging);
+    for (input_ = 0; input_ < convoy_.batch(); ++input_) ReadOutputs();
+    return error_;
+  }
+
+ private:
+  void ReadOutputs() {
     for (const graph::Port& port : graph_.outputs) {
       const kernels::RowRange all{0, AllRows(port.tensor)};
       if (Outside(port.tensor)) {
@@ -71,10 +78,9 @@ class Simulation {
         ReadRows(port.tensor, all, "after the last step");
       }
     }
-    return error_;
   }
 
- private:
+  /// Of one input.
   uint32_t AllRows(TensorIndex tensor) const {
     return static_cast<uint32_t>(graph::RowsOf(graph_.shape(tensor)).AllRows());
   }
@@ -88,21 +94,28 @@ class Simulation {
   void MakeValues(TensorIndex tensor) {
     std::vector<Value>& values = values_[Position(tensor)];
     if (!values.empty()) return;
-    values.resize(graph_.shape(tensor).Elements());
+    values.resize(convoy_.all().shape(tensor).Elements());
     for (size_t i = 0; i < values.size(); ++i) values[i] = ++last_value_;
   }
 
   /// A graph input arrives.
   void Provide(TensorIndex tensor) {
     MakeValues(tensor);
-    if (!Outside(tensor)) return WriteRows(tensor, {0, AllRows(tensor)});
-    Spoil(plan_.input_staging);
-    Seal(tensor, {0, AllRows(tensor)});
+    for (input_ = 0; input_ < convoy_.batch(); ++input_) {
+      if (!Outside(tensor)) {
+        WriteRows(tensor, {0, AllRows(tensor)});
+        continue;
+      }
+      Spoil(plan_.input_staging);
+      Seal(tensor, {0, AllRows(tensor)});
+    }
+    input_ = 0;
   }
 
   /// The values of the result of a Concat, Slice or Reshape.
   std::vector<Value> Rearranged(const Node& node) const {
-    const Shape& shape = graph_.shape(node.output);
+    const Graph& graph = convoy_.all();
+    const Shape& shape = graph.shape(node.output);
     std::vector<Value> values(shape.Elements());
     for (uint64_t i = 0; i < values.size(); ++i) {
       TensorIndex source = node.inputs[0];
@@ -110,8 +123,8 @@ class Simulation {
       if (const auto* concat = std::get_if<graph::Concat>(&node.attrs)) {
         for (TensorIndex input : node.inputs) {
           source = input;
-          if (at[concat->axis] < graph_.shape(input)[concat->axis]) break;
-          at[concat->axis] -= graph_.shape(input)[concat->axis];
+          if (at[concat->axis] < graph.shape(input)[concat->axis]) break;
+          at[concat->axis] -= graph.shape(input)[concat->axis];
         }
       } else if (const auto* slice = std::get_if<graph::Slice>(&node.attrs)) {
         for (uint32_t axis = 0; axis < shape.rank(); ++axis) {
@@ -119,9 +132,9 @@ class Simulation {
                                            static_cast<int64_t>(at[axis]) * slice->steps[axis]);
         }
       } else {
-        at = Coordinates(graph_.shape(source), i);
+        at = Coordinates(graph.shape(source), i);
       }
-      values[i] = values_[Position(source)][Linear(graph_.shape(source), at)];
+      values[i] = values_[Position(source)][Linear(graph.shape(source), at)];
     }
     return values;
   }
@@ -134,14 +147,16 @@ class Simulation {
     return {};
   }
 
+  /// Rows of the input at hand.
   template <typename Visit>
   void ForEach(TensorIndex tensor, kernels::RowRange range, Visit visit) {
     const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
     const Placed placed = PlacedOf(tensor);
     const Placement& place = placed.place;
-    uint64_t element = range.begin * rows.RowElements();
+    const uint64_t before = input_ * rows.AllRows();
+    uint64_t element = (before + range.begin) * rows.RowElements();
     for (uint64_t row = range.begin; row < range.end; ++row) {
-      const uint64_t slot = placed.ring_rows == 0 ? row : row % placed.ring_rows;
+      const uint64_t slot = placed.ring_rows == 0 ? before + row : row % placed.ring_rows;
       for (uint64_t pixel = 0; pixel < rows.pixels; ++pixel) {
         const uint64_t begin =
             (place.offset + slot * place.row_stride_bytes + pixel * place.pixel_stride_bytes) /
@@ -171,8 +186,14 @@ class Simulation {
     }
   }
 
+  /// The block that begins with a row of the input at hand.
+  uint64_t BlockOf(TensorIndex tensor, uint32_t row) const {
+    const uint32_t block_rows = HomeOf(tensor).block_rows;
+    return input_ * BlockCount(AllRows(tensor), block_rows) + row / block_rows;
+  }
+
   /// The cell of a block's counter (the first of two).
-  Value& CounterCell(TensorIndex tensor, uint32_t block) {
+  Value& CounterCell(TensorIndex tensor, uint64_t block) {
     return cells_[(HomeOf(tensor).counters.offset + block * sizeof(uint64_t)) / sizeof(float)];
   }
 
@@ -181,13 +202,16 @@ class Simulation {
     std::vector<bool>& sealed = sealed_[Position(tensor)];
     std::vector<Value>& counters = counters_[Position(tensor)];
     const uint32_t block_rows = HomeOf(tensor).block_rows;
-    sealed.resize(AllRows(tensor));
-    counters.resize(BlockCount(AllRows(tensor), block_rows));
-    for (uint32_t row = range.begin; row < range.end; ++row) sealed[row] = true;
+    sealed.resize(size_t{convoy_.batch()} * AllRows(tensor));
+    counters.resize(convoy_.batch() * BlockCount(AllRows(tensor), block_rows));
+    for (uint32_t row = range.begin; row < range.end; ++row) {
+      sealed[size_t{input_} * AllRows(tensor) + row] = true;
+    }
     for (uint32_t row = range.begin; row < range.end; row += block_rows) {
-      counters[row / block_rows] = ++last_value_;
-      (&CounterCell(tensor, row / block_rows))[0] = last_value_;
-      (&CounterCell(tensor, row / block_rows))[1] = last_value_;
+      const uint64_t block = BlockOf(tensor, row);
+      counters[block] = ++last_value_;
+      (&CounterCell(tensor, block))[0] = last_value_;
+      (&CounterCell(tensor, block))[1] = last_value_;
     }
   }
 
@@ -195,18 +219,22 @@ class Simulation {
     const std::vector<bool>& sealed = sealed_[Position(tensor)];
     const uint32_t block_rows = HomeOf(tensor).block_rows;
     for (uint32_t row = range.begin; row < range.end; ++row) {
-      if (row >= sealed.size() || !sealed[row]) {
+      const size_t at = size_t{input_} * AllRows(tensor) + row;
+      if (at >= sealed.size() || !sealed[at]) {
         return Fail(
             fmt::format("{} row {} is not sealed {}", graph_.tensor(tensor).name, row, when));
       }
     }
     for (uint32_t row = range.begin; row < range.end; row += block_rows) {
-      const Value counter = counters_[Position(tensor)][row / block_rows];
-      const Value* cell = &CounterCell(tensor, row / block_rows);
+      const uint64_t block = BlockOf(tensor, row);
+      const Value counter = counters_[Position(tensor)][block];
+      const Value* cell = &CounterCell(tensor, block);
       if (cell[0] == counter && cell[1] == counter) continue;
       Fail(fmt::format("{} has lost a counter {}", graph_.tensor(tensor).name, when));
     }
   }
+
+  const Graph& Covered() const { return step_->turns == Turns::kTogether ? convoy_.all() : graph_; }
 
   bool InPlace(const Node& node, uint32_t operand) const {
     const TensorPlan& in = HomeOf(node.inputs[operand]);
@@ -243,12 +271,18 @@ class Simulation {
 
   void Execute(const Step& step) {
     step_ = &step;
+    input_ = 0;
     for (const Window& window : step.windows) {
       ForEach(window.tensor, {0, window.ring_rows},
               [&](uint64_t cell, uint64_t) { cells_[cell] = 0; });
     }
     OpenWeights(step, WeightsMode::kHeld);
     SpoilScratch();
+    const uint32_t turns = step.turns == Turns::kTogether ? 1 : convoy_.batch();
+    for (; input_ < turns && error_.empty(); ++input_) TakeTurn(step);
+  }
+
+  void TakeTurn(const Step& step) {
     for (const Action& action : step.actions) {
       const kernels::RowRange rows{action.begin, action.end};
       if (action.kind == ActionKind::kCompute) {
@@ -270,14 +304,15 @@ class Simulation {
   /// value by value; slots and workspaces are written before and after.
   void Compute(const Part& part, kernels::RowRange range) {
     const Node& node = graph_.node(part.node);
+    const Graph& graph = Covered();
     MakeValues(node.output);
-    const graph::RowShape out = graph::RowsOf(graph_.shape(node.output));
-    const uint32_t images = kernels::PerImage(graph_, node) ? out.images : 1;
+    const graph::RowShape out = graph::RowsOf(graph.shape(node.output));
+    const uint32_t images = kernels::PerImage(graph, node) ? out.images : 1;
     const std::string when = fmt::format("in {} rows {}..{}", node.name, range.begin, range.end);
     const auto read = [&](uint32_t operand) {
       const TensorIndex in = node.inputs[operand];
-      const kernels::RowRange need = kernels::InputRows(graph_, node, operand, range);
-      const graph::RowShape rows = graph::RowsOf(graph_.shape(in));
+      const kernels::RowRange need = kernels::InputRows(graph, node, operand, range);
+      const graph::RowShape rows = graph::RowsOf(graph.shape(in));
       for (uint32_t image = 0; image < images; ++image) {
         const uint32_t first = images == 1 || rows.images == 1 ? 0 : image * rows.rows;
         ReadRows(in, {first + need.begin, first + need.end}, when);
@@ -297,9 +332,11 @@ class Simulation {
     SpoilScratch();
   }
 
-  const Graph& graph_;
+  const graph::Convoy convoy_;
+  const Graph& graph_;  // for one input
   const Plan& plan_;
   const Step* step_ = nullptr;
+  uint32_t input_ = 0;                        // at hand
   std::vector<Value> cells_;                  // one per float of the pool
   std::vector<std::vector<Value>> values_;    // by TensorIndex, by element
   std::vector<std::vector<Value>> weights_;   // by NodeIndex: held and pinned ones, by float
@@ -311,6 +348,10 @@ class Simulation {
 
 }  // namespace
 
-std::string Simulate(const Graph& graph, const Plan& plan) { return Simulation(graph, plan).Run(); }
+std::string Simulate(const Graph& graph, const Plan& plan) {
+  const auto convoy = graph::Convoy::Make(graph, plan.batch);
+  if (!convoy.ok()) return convoy.error().message;
+  return Simulation(*convoy, plan).Run();
+}
 
 }  // namespace coracle::plan

@@ -9,7 +9,8 @@
 
 namespace coracle::plan {
 
-/// Empty if every read found the value that it should, else what went wrong first.
+/// `graph` is for one input, the plan for plan.batch. Empty if every read found the value that it
+/// should, else what went wrong first.
 std::string Simulate(const graph::Graph& graph, const Plan& plan);
 
 }  // namespace coracle::plan

@@ -27,8 +27,8 @@ struct Occupant {
 
 class Replay {
  public:
-  Replay(const Graph& graph, const Plan& plan)
-      : graph_(graph), plan_(plan), ledger_{graph, plan, {}} {}
+  Replay(const graph::Convoy& convoy, const Plan& plan)
+      : graph_(convoy.one()), plan_(plan), ledger_{convoy, convoy.one(), plan, {}} {}
 
   Status Run() {
     TRY(FillLedger(ledger_));
@@ -212,6 +212,10 @@ class Replay {
 
 }  // namespace
 
-Status Validate(const Graph& graph, const Plan& plan) { return Replay(graph, plan).Run(); }
+Status Validate(const Graph& graph, const Plan& plan) {
+  if (graph.stage != graph::Stage::kRows) return PlanError("its graph is not in rows");
+  TRY_ASSIGN(const graph::Convoy convoy, graph::Convoy::Make(graph, plan.batch));
+  return Replay(convoy, plan).Run();
+}
 
 }  // namespace coracle::plan

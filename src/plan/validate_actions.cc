@@ -50,9 +50,13 @@ struct PartState {
 class ActionReplay {
  public:
   explicit ActionReplay(const StepView& view)
-      : view_(view), ledger_(view.ledger()), step_(view.step()), windows_(step_.windows.size()) {
+      : view_(view),
+        ledger_(view.ledger()),
+        covered_(view.covered()),
+        step_(view.step()),
+        windows_(step_.windows.size()) {
     for (const Part& part : step_.parts) {
-      parts_.push_back({RowsOfNode(ledger_, ledger_.node(part)), 0, false});
+      parts_.push_back({RowsOfNode(covered_, ledger_.node(part)), 0, false});
     }
   }
 
@@ -103,7 +107,7 @@ class ActionReplay {
     const Node& node = view_.node(index);
     TRY(Advance(index, rows));
     for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
-      const RowRange needed = kernels::InputRows(ledger_.graph, node, operand, rows);
+      const RowRange needed = kernels::InputRows(covered_, node, operand, rows);
       if (needed.begin >= needed.end) continue;
       if (!IsThere(node.inputs[operand], needed)) {
         return StepError(
@@ -134,7 +138,7 @@ class ActionReplay {
     if (part.descending && (parts_.size() > 1 || !windows_.empty())) {
       return StepError(node, "computes rows of a cascade from the last to the first");
     }
-    const bool several = ledger_.rows(node.output).images > 1;
+    const bool several = graph::RowsOf(covered_.shape(node.output)).images > 1;
     if (several && (parts_.size() > 1 || rows.count() != part.rows)) {
       return StepError(node, "computes several images by rows");
     }
@@ -181,6 +185,7 @@ class ActionReplay {
 
   const StepView& view_;
   const Ledger& ledger_;
+  const graph::Graph& covered_;
   const Step& step_;
   std::vector<PartState> parts_;
   std::vector<WindowState> windows_;

@@ -1,10 +1,11 @@
-// Elision: whether a Concat, Slice or Reshape that does nothing may do nothing.
+// Elision: whether a Concat, Slice or Reshape that does nothing may do nothing (of all inputs).
 #include "plan/validate_regions.h"
 #include "plan/validate_step.h"
 
 namespace coracle::plan {
 namespace {
 
+using graph::Graph;
 using graph::Node;
 using graph::OpKind;
 using graph::TensorIndex;
@@ -26,8 +27,9 @@ bool PixelsPerStep(const Shape& shape, uint32_t axis, uint64_t& pixels) {
 }
 
 bool ConcatCoincides(const Ledger& ledger, const Node& node) {
+  const Graph& graph = ledger.convoy.all();
   const Region out = ledger.of(node.output).region;
-  const Shape& shape = ledger.graph.shape(node.output);
+  const Shape& shape = graph.shape(node.output);
   const uint32_t axis = std::get<graph::Concat>(node.attrs).axis;
   const bool channels = axis + 1 == shape.rank();
   uint64_t step_pixels = 0;
@@ -36,7 +38,7 @@ bool ConcatCoincides(const Ledger& ledger, const Node& node) {
   uint64_t byte = 0;
   for (TensorIndex input : node.inputs) {
     if (!LiesAt(ledger.of(input).region, out, pixel, byte)) return false;
-    const uint64_t extent = ledger.graph.shape(input)[axis];
+    const uint64_t extent = graph.shape(input)[axis];
     if (channels) {
       byte += extent * sizeof(float);
     } else {
@@ -48,8 +50,8 @@ bool ConcatCoincides(const Ledger& ledger, const Node& node) {
 
 bool SliceCoincides(const Ledger& ledger, const Node& node) {
   const graph::Slice& slice = std::get<graph::Slice>(node.attrs);
-  const Shape& in = ledger.graph.shape(node.inputs[0]);
-  const Shape& out = ledger.graph.shape(node.output);
+  const Shape& in = ledger.convoy.all().shape(node.inputs[0]);
+  const Shape& out = ledger.convoy.all().shape(node.output);
   uint64_t pixel = 0;
   uint64_t byte = 0;
   for (uint32_t axis = 0; axis < in.rank(); ++axis) {

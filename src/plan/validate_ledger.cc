@@ -11,7 +11,6 @@ using graph::TensorIndex;
 
 Status CheckTotals(const Ledger& ledger) {
   const Plan& plan = ledger.plan;
-  if (ledger.graph.stage != graph::Stage::kRows) return PlanError("its graph is not in rows");
   if (plan.pool_bytes > plan.budget_bytes) return PlanError("its pool exceeds the budget");
   if (plan.threads == 0 || plan.threads > kMaxThreads) return PlanError("too many threads");
   if (plan.tensors.size() != ledger.graph.tensors.size()) {
@@ -34,6 +33,7 @@ Status PlaceTensor(Ledger& ledger, TensorIndex tensor) {
   const TensorPlan& home = ledger.home(tensor);
   const graph::RowShape rows = ledger.rows(tensor);
   const uint64_t pool_bytes = ledger.plan.pool_bytes;
+  const uint64_t batch = ledger.convoy.batch();
   if (ledger.graph.tensor(tensor).dtype != DType::kFloat32) {
     return PlanError(fmt::format("tensor '{}' is not float32", name));
   }
@@ -41,7 +41,7 @@ Status PlaceTensor(Ledger& ledger, TensorIndex tensor) {
     return PlanError(fmt::format("the home of tensor '{}' does not exist", name));
   }
   if (home.home == Home::kPool) {
-    const auto region = RegionOf(rows, rows.AllRows(), home.place, pool_bytes);
+    const auto region = RegionOf(rows, batch * rows.AllRows(), home.place, pool_bytes);
     if (!region) return PlanError(fmt::format("tensor '{}' is misplaced", name));
     ledger.tensors[Position(tensor)].region = *region;
     return {};
@@ -53,7 +53,7 @@ Status PlaceTensor(Ledger& ledger, TensorIndex tensor) {
   if (home.block_rows == 0 || home.block_rows > rows.rows) {
     return PlanError(fmt::format("tensor '{}' has blocks of {} rows", name, home.block_rows));
   }
-  const uint64_t counters_bytes = CeilDiv(rows.rows, home.block_rows) * sizeof(uint64_t);
+  const uint64_t counters_bytes = batch * CeilDiv(rows.rows, home.block_rows) * sizeof(uint64_t);
   const auto region = RegionOf(home.counters, counters_bytes, pool_bytes);
   if (!region) return PlanError(fmt::format("the counters of tensor '{}' are misplaced", name));
   ledger.tensors[Position(tensor)].region = *region;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
 #include "plan/validate_regions.h"
@@ -18,14 +19,15 @@ inline constexpr int64_t kBefore = -1;
 inline constexpr int64_t kNever = INT64_MAX;
 
 struct TensorState {
-  /// kPool: the tensor; kOutside: its counters; kStep: nothing.
+  /// kPool: the tensor, of all inputs; kOutside: its counters; kStep: nothing.
   Region region;
   int64_t born = kNever;        ///< step that makes it; kBefore: a graph input
   int64_t last_read = kBefore;  ///< kBefore: nobody reads it; kNever: a graph output
 };
 
 struct Ledger {
-  const graph::Graph& graph;
+  const graph::Convoy& convoy;
+  const graph::Graph& graph;  ///< for one input
   const Plan& plan;
   std::vector<TensorState> tensors;  ///< by TensorIndex
 
@@ -34,8 +36,13 @@ struct Ledger {
     return plan.tensors.at(Position(tensor));
   }
   const graph::Node& node(const Part& part) const { return graph.node(part.node); }
+  /// Of one input.
   graph::RowShape rows(graph::TensorIndex tensor) const {
     return graph::RowsOf(graph.shape(tensor));
+  }
+  /// The graph whose rows the step's actions count.
+  const graph::Graph& covered(const Step& step) const {
+    return step.turns == Turns::kTogether ? convoy.all() : convoy.one();
   }
 };
 

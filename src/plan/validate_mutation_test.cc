@@ -37,9 +37,13 @@ TEST(ValidateMutants, OfPlannedPlansAreRejectedOrRight) {
   Tally tally;
   for (uint32_t seed = 0; seed < 60; ++seed) {
     const graph::Graph graph = MakeRandomNetwork(seed);
-    const Result<Plan> plan =
-        MakePlan(graph, {FindLeastBudget(graph).bytes * (1 + seed % 2), 1 + seed % 3, {}});
+    const auto convoy = graph::Convoy::Make(graph, 1 + seed % 4);
+    ASSERT_TRUE(convoy.ok());
+    PlanRequest request{FindLeastBudget(*convoy).bytes * (1 + seed % 2), 1 + seed % 3, {}};
+    request.batch = convoy->batch();
+    const Result<Plan> plan = MakePlan(graph, request);
     ASSERT_TRUE(plan.ok());
+    ASSERT_EQ(Simulate(graph, *plan), "") << "seed " << seed;
     Mutator mutator(seed);
     ASSERT_EQ(TryMutants(graph, *plan, 20, mutator, tally), "") << "seed " << seed;
   }

@@ -29,11 +29,24 @@ struct Span {
 class Overlay {
  public:
   Overlay(const StepView& view, TensorIndex output, TensorIndex operand)
-      : view_(view), ledger_(view.ledger()), output_(output), operand_(operand) {}
+      : view_(view),
+        ledger_(view.ledger()),
+        covered_(view.covered()),
+        output_(output),
+        operand_(operand) {}
 
-  /// Backwards over the actions, with all that later ones read.
+  /// Backwards over the inputs and the actions, with all that later ones read.
   bool IsSafe() const {
     Span later;
+    const bool together = view_.step().turns == Turns::kTogether;
+    for (uint32_t input = together ? 1 : ledger_.convoy.batch(); input-- > 0;) {
+      if (!IsSafe(input, later)) return false;
+    }
+    return true;
+  }
+
+ private:
+  bool IsSafe(uint32_t input, Span& later) const {
     for (size_t i = view_.step().actions.size(); i-- > 0;) {
       const Action& action = view_.step().actions[i];
       if (action.kind != ActionKind::kCompute) continue;
@@ -43,10 +56,12 @@ class Overlay {
       Span reads_in_place;
       for (uint32_t index = 0; index < node.inputs.size(); ++index) {
         if (node.inputs[index] != operand_) continue;
-        (Replaces(node, index) ? reads_in_place : reads).Include(SpanRead(node, index, rows));
+        const RowRange read = kernels::InputRows(covered_, node, index, rows);
+        (Replaces(node, index) ? reads_in_place : reads)
+            .Include(SpanOf(operand_, node, read, input));
       }
       if (node.output == output_) {
-        const Span written = SpanOf(output_, node, rows);
+        const Span written = SpanOf(output_, node, rows, input);
         if (written.Meets(later) || written.Meets(reads)) return false;
       }
       later.Include(reads);
@@ -55,18 +70,15 @@ class Overlay {
     return true;
   }
 
- private:
-  Span SpanRead(const Node& node, uint32_t operand, RowRange rows) const {
-    return SpanOf(operand_, node, kernels::InputRows(ledger_.graph, node, operand, rows));
-  }
-
-  /// `rows` as kernels::PerImage() counts them for the node; of several images: all rows.
-  Span SpanOf(TensorIndex tensor, const Node& node, RowRange rows) const {
+  /// `rows` as kernels::PerImage() counts them for the node, of input `input`; of several images:
+  /// all rows.
+  Span SpanOf(TensorIndex tensor, const Node& node, RowRange rows, uint32_t input) const {
     if (rows.begin >= rows.end) return {};
-    const graph::RowShape shape = ledger_.rows(tensor);
-    const bool all = shape.images > 1 && kernels::PerImage(ledger_.graph, node);
-    const uint64_t begin = all ? 0 : rows.begin;
-    const uint64_t end = all ? shape.AllRows() : rows.end;
+    const graph::RowShape shape = graph::RowsOf(covered_.shape(tensor));
+    const bool all = shape.images > 1 && kernels::PerImage(covered_, node);
+    const uint64_t before = input * shape.AllRows();
+    const uint64_t begin = before + (all ? 0 : rows.begin);
+    const uint64_t end = before + (all ? shape.AllRows() : rows.end);
     const Region& region = ledger_.of(tensor).region;
     return {region.begin + begin * shape.pixels * region.pitch,
             region.begin + (end * shape.pixels - 1) * region.pitch + region.width};
@@ -75,9 +87,9 @@ class Overlay {
   /// True if the node's kernel may replace this operand by the output, which lies exactly there.
   bool Replaces(const Node& node, uint32_t operand) const {
     if (node.output != output_) return false;
-    if (ledger_.graph.shape(operand_) != ledger_.graph.shape(output_)) return false;
+    if (covered_.shape(operand_) != covered_.shape(output_)) return false;
     if (ledger_.home(operand_).place != ledger_.home(output_).place) return false;
-    if (!kernels::InPlaceAllowed(ledger_.graph, node, operand)) return false;
+    if (!kernels::InPlaceAllowed(covered_, node, operand)) return false;
     const bool has_panels = node.kind() == OpKind::kConv || node.kind() == OpKind::kConvTranspose ||
                             node.kind() == OpKind::kDense;
     const bool residual =
@@ -87,6 +99,7 @@ class Overlay {
 
   const StepView& view_;
   const Ledger& ledger_;
+  const graph::Graph& covered_;
   const TensorIndex output_;
   const TensorIndex operand_;
 };

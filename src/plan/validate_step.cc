@@ -131,21 +131,24 @@ Status CheckForm(const Ledger& ledger, const Step& step) {
 
 }  // namespace
 
-uint32_t RowsOfNode(const Ledger& ledger, const Node& node) {
-  const graph::RowShape rows = ledger.rows(node.output);
-  const uint64_t count = kernels::PerImage(ledger.graph, node) ? rows.rows : rows.AllRows();
+uint32_t RowsOfNode(const graph::Graph& graph, const Node& node) {
+  const graph::RowShape rows = graph::RowsOf(graph.shape(node.output));
+  const uint64_t count = kernels::PerImage(graph, node) ? rows.rows : rows.AllRows();
   return static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
 }
 
 Status CheckStep(const Ledger& ledger, const Step& step) {
   TRY(CheckForm(ledger, step));
+  if (step.turns > Turns::kTogether) {
+    return StepError(ledger.node(step.parts[0]), "its turns do not exist");
+  }
   TRY(CheckWorkers(ledger, step));
   for (const Part& part : step.parts) {
     const Node& node = ledger.node(part);
     if (part.elided) return StepError(node, "is elided among others");
     TRY(CheckWeights(ledger, step, part));
     TRY(CheckSplit(ledger, step, part));
-    const uint64_t workspace_bytes = kernels::WorkspaceBytes(ledger.graph, node);
+    const uint64_t workspace_bytes = kernels::WorkspaceBytes(ledger.covered(step), node);
     for (const PoolRange& range : step.workspaces) {
       if (!RegionOf(range, workspace_bytes, ledger.plan.pool_bytes)) {
         return StepError(node, "its workspace is too small or misplaced");

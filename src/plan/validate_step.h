@@ -21,10 +21,12 @@ class StepView {
   explicit StepView(const Ledger& ledger);
 
   /// Checks that the step has exactly one window of each tensor that it touches and that is not in
-  /// the pool, none of another, and each as large, as aligned and as dense as plan.h asks for.
+  /// the pool (none at all if it covers all inputs at once), none of another, and each as large, as
+  /// aligned and as dense as plan.h asks for.
   Status Enter(size_t index);
 
   const Ledger& ledger() const { return ledger_; }
+  const graph::Graph& covered() const { return ledger_.covered(*step_); }
   const Step& step() const { return *step_; }
   int64_t now() const { return now_; }
   const graph::Node& node(size_t part) const { return ledger_.node(step_->parts.at(part)); }
@@ -61,7 +63,8 @@ Status CheckStep(const Ledger& ledger, const Step& step);
 /// An elided step has nothing to do, and its output lies where its inputs already are.
 Status CheckElision(const Ledger& ledger, const Step& step);
 
-/// Replays the actions: every row is computed and sealed once, and is there when it is read.
+/// Replays the actions, of one input where they are done for each: every row is computed and sealed
+/// once, and is there when it is read; nothing of another input is relied on.
 /// Requires: CheckStep() has passed.
 Status CheckActions(const StepView& view);
 
@@ -71,6 +74,6 @@ Status CheckActions(const StepView& view);
 Status CheckOverlay(const StepView& view, graph::TensorIndex output, graph::TensorIndex operand);
 
 /// Output rows of a node as kernels::PerImage() counts them.
-uint32_t RowsOfNode(const Ledger& ledger, const graph::Node& node);
+uint32_t RowsOfNode(const graph::Graph& graph, const graph::Node& node);
 
 }  // namespace coracle::plan

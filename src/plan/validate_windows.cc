@@ -66,6 +66,7 @@ Status StepView::EnterWindow(uint32_t index) {
   };
   const TensorPlan& home = ledger_.home(window.tensor);
   if (home.home == Home::kPool) return error("is of a tensor in the pool");
+  if (step_->turns == Turns::kTogether) return error("holds one input, and it covers all");
   Entry& entry = EntryOf(window.tensor);
   if (entry.window) return error("is its second one");
   entry.window = index;

@@ -45,46 +45,62 @@ class Bench {
     return session.ok() ? std::move(session).value() : nullptr;
   }
 
-  /// In pieces that end anywhere, so that blocks are touched again and again.
-  void Feed(Session& session) const {
+  /// As many inputs as the plan takes, the convoy's input `begin` first, in pieces that end
+  /// anywhere, so that blocks are touched again and again.
+  void Feed(Session& session, uint32_t begin = 0) const {
     for (uint32_t input = 0; input < graph().inputs.size(); ++input) {
-      const std::vector<float> values = TestInput(graph().inputs[input].shape.Elements());
+      const uint64_t elements = graph().inputs[input].shape.Elements();
+      const std::vector<float> all = TestInput((begin + session.plan().batch) * elements);
+      const std::span<const float> values = std::span(all).subspan(begin * elements);
       for (size_t first = 0; first < values.size(); first += 577) {
         const size_t count = std::min<size_t>(577, values.size() - first);
-        session.WriteInput(input, first, std::span(values).subspan(first, count));
+        session.WriteInput(input, first, values.subspan(first, count));
       }
     }
   }
 
-  /// All outputs, one behind the other.
+  /// All outputs, one behind the other, those of the first input first.
   std::vector<float> Answer(const Session& session) const {
-    std::vector<float> all;
+    const uint32_t batch = session.plan().batch;
+    std::vector<std::vector<float>> by_input(batch);
     for (uint32_t output = 0; output < graph().outputs.size(); ++output) {
-      std::vector<float> values(graph().outputs[output].shape.Elements());
+      const size_t elements = graph().outputs[output].shape.Elements();
+      std::vector<float> values(batch * elements);
       const size_t half = values.size() / 3;
       EXPECT_TRUE(session.ReadOutput(output, 0, std::span(values).first(half)).ok());
       EXPECT_TRUE(session.ReadOutput(output, half, std::span(values).subspan(half)).ok());
-      all.insert(all.end(), values.begin(), values.end());
+      for (uint32_t input = 0; input < batch; ++input) {
+        const auto mine = std::span(values).subspan(input * elements, elements);
+        by_input[input].insert(by_input[input].end(), mine.begin(), mine.end());
+      }
     }
+    std::vector<float> all;
+    for (const auto& values : by_input) all.insert(all.end(), values.begin(), values.end());
     return all;
   }
 
-  std::vector<float> Predict(const plan::Plan& plan) {
+  std::vector<float> Predict(const plan::Plan& plan, uint32_t begin = 0) {
     const auto session = Start(plan);
     if (session == nullptr) return {};
-    Feed(*session);
+    Feed(*session, begin);
     const Status done = session->Run();
     EXPECT_TRUE(done.ok()) << (done.ok() ? "" : done.error().message);
     return done.ok() ? Answer(*session) : std::vector<float>();
   }
 
-  /// Layer by layer, everything in the pool; the planner has no part in it.
-  std::vector<float> Truth() {
+  /// Each of `batch` inputs by itself, layer by layer, everything in the pool; the planner has no
+  /// part in it.
+  std::vector<float> Truth(uint32_t batch = 1) {
     plan::CascadeOptions options;
     for (uint32_t node = 1; node < graph().nodes.size(); ++node) options.cuts.push_back(node);
     options.rows_per_action = UINT32_MAX;
     options.weights = plan::WeightsMode::kHeld;
-    const std::vector<float> truth = Predict(plan::MakeCascadePlan(graph(), options));
+    const plan::Plan plan = plan::MakeCascadePlan(graph(), options);
+    std::vector<float> truth;
+    for (uint32_t input = 0; input < batch; ++input) {
+      const std::vector<float> answer = Predict(plan, input);
+      truth.insert(truth.end(), answer.begin(), answer.end());
+    }
     EXPECT_TRUE(std::ranges::all_of(truth, [](float value) { return std::isfinite(value); }));
     return truth;
   }

@@ -39,9 +39,9 @@ void BindKernel(const graph::Graph& graph, const kernels::KernelSet& kernels, Bo
 /// Binds the steps of one plan.
 class Binder {
  public:
-  Binder(const graph::Graph& graph, const plan::Plan& plan, const kernels::KernelSet& kernels,
+  Binder(const graph::Convoy& convoy, const plan::Plan& plan, const kernels::KernelSet& kernels,
          std::byte* pool)
-      : graph_(graph), plan_(plan), kernels_(kernels), pool_(pool) {}
+      : convoy_(convoy), plan_(plan), kernels_(kernels), pool_(pool) {}
 
   BoundPlan Bind() const {
     BoundPlan bound;
@@ -50,6 +50,7 @@ class Binder {
       BoundStep& made = bound.steps.emplace_back();
       made.step = &step;
       if (step.actions.empty()) continue;
+      if (step.turns == plan::Turns::kOneByOne) made.turns = convoy_.batch();
       BindParts(step, made, bound.pinned);
       for (const plan::Window& window : step.windows) made.windows.push_back(BindWindow(window));
       BindActions(step, made);
@@ -63,12 +64,13 @@ class Binder {
     bound.parts.reserve(step.parts.size());
     for (const plan::Part& part : step.parts) {
       BoundPart& made = bound.parts.emplace_back();
-      made.node = &graph_.node(part.node);
+      made.graph = step.turns == plan::Turns::kTogether ? &convoy_.all() : &convoy_.one();
+      made.node = &made.graph->node(part.node);
       made.weights = part.weights;
       made.split = part.split;
       made.groups = GroupChunks(made.node->weights);
-      BindOperands(step, made);
-      BindKernel(graph_, kernels_, made);
+      BindOperands(step, bound.turns, made);
+      BindKernel(*made.graph, kernels_, made);
       if (part.weights == plan::WeightsMode::kHeld) BindHeld(part, made, bound.held);
       if (part.weights == plan::WeightsMode::kPinned) BindHeld(part, made, pinned);
     }
@@ -83,29 +85,39 @@ class Binder {
     }
   }
 
-  void BindOperands(const plan::Step& step, BoundPart& bound) const {
+  void BindOperands(const plan::Step& step, uint32_t turns, BoundPart& bound) const {
+    const graph::Graph& graph = *bound.graph;
     const graph::Node& node = *bound.node;
-    const bool per_image = kernels::PerImage(graph_, node);
-    const uint32_t images = per_image ? graph::RowsOf(graph_.shape(node.output)).images : 1;
+    const bool per_image = kernels::PerImage(graph, node);
+    bound.turn_images = per_image ? graph::RowsOf(graph.shape(node.output)).images : 1;
+    const uint32_t images = turns * bound.turn_images;
     const size_t count = node.inputs.size();
+    const auto rows_in = [&](graph::TensorIndex tensor, uint32_t image) {
+      kernels::Rows rows = RowsIn(step, graph::RowsOf(graph.shape(tensor)), tensor, per_image,
+                                  image % bound.turn_images);
+      if (plan_.tensors[Position(tensor)].home == plan::Home::kPool) {
+        const uint64_t before =
+            image / bound.turn_images * graph::RowsOf(graph.shape(tensor)).AllRows();
+        rows.base += static_cast<ptrdiff_t>(before) * rows.row_stride;
+      }
+      return rows;
+    };
     bound.operands.reserve(images * count);
     for (uint32_t image = 0; image < images; ++image) {
       for (const graph::TensorIndex input : node.inputs) {
-        bound.operands.push_back(RowsIn(step, input, per_image, image));
+        bound.operands.push_back(rows_in(input, image));
       }
     }
     for (uint32_t image = 0; image < images; ++image) {
       const std::span<const kernels::Rows> all(bound.operands);
-      bound.images.push_back(
-          {all.subspan(image * count, count), RowsIn(step, node.output, per_image, image)});
+      bound.images.push_back({all.subspan(image * count, count), rows_in(node.output, image)});
     }
   }
 
-  /// The rows of a tensor where the step finds them. `image` picks one of RowsOf(shape).images;
-  /// whole tensors (kernels::PerImage false) are one image of all rows.
-  kernels::Rows RowsIn(const plan::Step& step, graph::TensorIndex tensor, bool per_image,
-                       uint32_t image) const {
-    const graph::RowShape shape = graph::RowsOf(graph_.shape(tensor));
+  /// The rows of a tensor of the first turn where the step finds them. `image` picks one of
+  /// shape.images; whole tensors (kernels::PerImage false) are one image of all rows.
+  kernels::Rows RowsIn(const plan::Step& step, const graph::RowShape& shape,
+                       graph::TensorIndex tensor, bool per_image, uint32_t image) const {
     kernels::Rows rows;
     rows.rows = per_image ? shape.rows : static_cast<uint32_t>(shape.AllRows());
     rows.pixels = shape.pixels;
@@ -135,10 +147,11 @@ class Binder {
   BoundWindow BindWindow(const plan::Window& window) const {
     BoundWindow bound;
     if (plan_.tensors.at(Position(window.tensor)).home != plan::Home::kOutside) return bound;
-    bound.outside = BindOutside(graph_, plan_, window.tensor, pool_);
+    const graph::Graph& graph = convoy_.one();
+    bound.outside = BindOutside(graph, plan_, window.tensor, pool_);
     bound.base = pool_ + window.place.offset;
     bound.ring_rows = window.ring_rows;
-    bound.spilled = !IsPort(graph_.inputs, window.tensor) && !IsPort(graph_.outputs, window.tensor);
+    bound.spilled = !IsPort(graph.inputs, window.tensor) && !IsPort(graph.outputs, window.tensor);
     return bound;
   }
 
@@ -160,15 +173,9 @@ class Binder {
   static void LinkOpenings(std::vector<BoundStep>& steps) {
     const BoundPart* pending = nullptr;
     for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
-      for (auto action = step->actions.rbegin(); action != step->actions.rend(); ++action) {
-        if (action->kind != plan::ActionKind::kCompute) continue;
-        const BoundPart& part = step->parts[action->index];
-        if (part.panel_kernel == nullptr) continue;
-        action->following = pending;
-        const bool waits = part.weights == plan::WeightsMode::kStreamed ||
-                           part.weights == plan::WeightsMode::kPinned;
-        pending = waits ? &part : nullptr;
-      }
+      LinkActions(*step, pending);
+      // But for the last one, a turn is followed by the next.
+      if (step->turns > 1) LinkActions(*step, pending);
       for (const BoundPart& part : step->parts) {
         if (part.weights != plan::WeightsMode::kHeld) continue;
         pending = &part;
@@ -177,7 +184,19 @@ class Binder {
     }
   }
 
-  const graph::Graph& graph_;
+  static void LinkActions(BoundStep& step, const BoundPart*& pending) {
+    for (auto action = step.actions.rbegin(); action != step.actions.rend(); ++action) {
+      if (action->kind != plan::ActionKind::kCompute) continue;
+      const BoundPart& part = step.parts[action->index];
+      if (part.panel_kernel == nullptr) continue;
+      action->following = pending;
+      const bool waits = part.weights == plan::WeightsMode::kStreamed ||
+                         part.weights == plan::WeightsMode::kPinned;
+      pending = waits ? &part : nullptr;
+    }
+  }
+
+  const graph::Convoy& convoy_;
   const plan::Plan& plan_;
   const kernels::KernelSet& kernels_;
   std::byte* const pool_;
@@ -200,22 +219,26 @@ struct HighWater {
 }  // namespace
 
 std::span<std::byte> BoundWindow::Block(uint32_t block) const {
-  const uint64_t slot = uint64_t{block} * outside.block_rows % ring_rows;
+  const uint64_t row = uint64_t{block % outside.blocks_per_input} * outside.block_rows;
+  const uint64_t slot = row % ring_rows;
   return {base + slot * outside.row_bytes, outside.BlockBytes(block)};
 }
 
-BoundPlan BindPlan(const graph::Graph& graph, const plan::Plan& plan,
+BoundPlan BindPlan(const graph::Convoy& convoy, const plan::Plan& plan,
                    const kernels::KernelSet& kernels, std::span<std::byte> pool) {
-  CORACLE_CHECK(pool.size() >= plan.pool_bytes);
-  return Binder(graph, plan, kernels, pool.data()).Bind();
+  CORACLE_CHECK(pool.size() >= plan.pool_bytes && convoy.batch() == plan.batch);
+  return Binder(convoy, plan, kernels, pool.data()).Bind();
 }
 
-uint64_t HighestByte(const graph::Graph& graph, const plan::Plan& plan) {
+uint64_t HighestByte(const graph::Convoy& convoy, const plan::Plan& plan) {
   HighWater water;
+  const graph::Graph& graph = convoy.one();
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     const plan::TensorPlan& tensor = plan.tensors[i];
     const graph::RowShape shape = graph::RowsOf(graph.tensors[i].shape);
-    if (tensor.home == plan::Home::kPool) water.Include(tensor.place, shape, shape.AllRows());
+    if (tensor.home == plan::Home::kPool) {
+      water.Include(tensor.place, shape, convoy.batch() * shape.AllRows());
+    }
     if (tensor.home == plan::Home::kOutside) water.Include(tensor.counters);
   }
   water.Include(plan.input_staging);

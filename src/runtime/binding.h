@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "graph/convoy.h"
 #include "graph/graph.h"
 #include "kernels/kernel.h"
 #include "plan/plan.h"
@@ -28,11 +29,13 @@ struct HeldChunk {
 
 /// One node's share in a step, ready to run. Spans in `images` view `operands` of the same object.
 struct BoundPart {
-  const graph::Node* node = nullptr;
+  const graph::Graph* graph = nullptr;  ///< that the step covers: of one input or of all
+  const graph::Node* node = nullptr;    ///< of it
   plan::WeightsMode weights = plan::WeightsMode::kNone;
   plan::Split split = plan::Split::kNone;
   std::vector<kernels::Rows> operands;  ///< images x inputs
-  std::vector<kernels::Image> images;
+  std::vector<kernels::Image> images;   ///< those of all turns
+  uint32_t turn_images = 0;             ///< of one turn
   std::vector<ChunkGroup> groups;
   kernels::PanelKernel panel_kernel = nullptr;  ///< one of the two kernels is set
   kernels::RowKernel row_kernel = nullptr;
@@ -46,7 +49,7 @@ struct BoundWindow {
   uint32_t ring_rows = 0;
   bool spilled = false;  ///< neither graph input nor graph output
 
-  /// The block's rows, which a ring never wraps.
+  /// The block's rows (of whichever input), which a ring never wraps.
   std::span<std::byte> Block(uint32_t block) const;
 };
 
@@ -63,6 +66,7 @@ struct BoundAction {
 /// One step, ready to run.
 struct BoundStep {
   const plan::Step* step = nullptr;
+  uint32_t turns = 1;                ///< how often the actions are done: for each input, or once
   std::vector<BoundPart> parts;      ///< empty if elided
   std::vector<BoundWindow> windows;  ///< as the step's; of Home::kStep: empty
   std::vector<HeldChunk> held;       ///< opened before the first action
@@ -74,12 +78,12 @@ struct BoundPlan {
   std::vector<HeldChunk> pinned;  ///< opened before the first prediction
 };
 
-/// Requires: plan::Validate(graph, plan) succeeded, and pool has plan.pool_bytes. All must outlive
-/// the result, which may be moved and not copied.
-BoundPlan BindPlan(const graph::Graph& graph, const plan::Plan& plan,
+/// Requires: plan::Validate(convoy.one(), plan) succeeded, the convoy is of plan.batch inputs, and
+/// pool has plan.pool_bytes. All must outlive the result, which may be moved and not copied.
+BoundPlan BindPlan(const graph::Convoy& convoy, const plan::Plan& plan,
                    const kernels::KernelSet& kernels, std::span<std::byte> pool);
 
 /// End of the highest pool byte that the steps, the ports and pinned weights use.
-uint64_t HighestByte(const graph::Graph& graph, const plan::Plan& plan);
+uint64_t HighestByte(const graph::Convoy& convoy, const plan::Plan& plan);
 
 }  // namespace coracle::runtime

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -43,11 +44,14 @@ std::string NameOf(const CascadeOptions& options) {
          std::to_string(options.block_rows) + ", outside " + std::to_string(options.outside.size());
 }
 
-void CheckEveryManner(Bench& bench, const std::vector<uint32_t>& cuts) {
-  const std::vector<float> truth = bench.Truth();
+void CheckEveryManner(Bench& bench, const std::vector<uint32_t>& cuts, uint32_t batch = 1,
+                      plan::Turns turns = plan::Turns::kOneByOne) {
+  const std::vector<float> truth = bench.Truth(batch);
   CascadeOptions options;
   options.cuts = cuts;
-  for (const uint32_t workers : {1U, 2U, 3U}) {
+  options.batch = batch;
+  options.turns = turns;
+  for (uint32_t workers = 1; workers <= (batch == 1 ? 3U : 2U); ++workers) {
     for (const WeightsMode weights :
          {WeightsMode::kHeld, WeightsMode::kStreamed, WeightsMode::kPinned}) {
       for (const uint32_t rows : {1U, 4U}) {
@@ -73,6 +77,14 @@ TEST(CascadeTest, TheWholeNetworkInOneStep) {
 TEST(CascadeTest, SeveralStepsWithSpilledTensorsBetweenThem) {
   Bench bench(MakeTestGraph(14, 2));
   CheckEveryManner(bench, {2, 4, 6});
+}
+
+TEST(CascadeTest, ConvoysGiveTheBytesOfTheirInputs) {
+  Bench bench(MakeTestGraph(14, 7));
+  CheckEveryManner(bench, {2, 4, 6}, 3);
+  std::vector<uint32_t> every_layer(bench.graph().nodes.size() - 1);
+  std::iota(every_layer.begin(), every_layer.end(), 1U);
+  CheckEveryManner(bench, every_layer, 2, plan::Turns::kTogether);
 }
 
 TEST(CascadeTest, SkipConnectionsAndConcatenations) {
@@ -103,6 +115,9 @@ TEST(CascadeTest, RandomNetworks) {
     options.outside = TensorsThatCanLieOutside(bench.graph());
     options.block_rows = 1 + seed % 4;
     Check(bench, options, truth, "seed " + std::to_string(seed) + ", " + NameOf(options));
+    options.batch = 2 + seed % 2;
+    options.turns = static_cast<plan::Turns>(seed % 2);
+    Check(bench, options, bench.Truth(options.batch), "a convoy of seed " + std::to_string(seed));
   }
 }
 

@@ -12,13 +12,13 @@ StoredTensor StoredOf(const graph::Graph& graph, const plan::Plan& plan,
   const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
   CORACLE_CHECK(shape.images == 1);
   return {tensor, shape.rows, shape.RowElements() * sizeof(float),
-          plan.tensors.at(Position(tensor)).block_rows};
+          plan.tensors.at(Position(tensor)).block_rows, plan.batch};
 }
 
 }  // namespace
 
 uint64_t OutsideRows::BlockBytes(uint32_t block) const {
-  return std::min(block_rows, rows - block * block_rows) * row_bytes;
+  return std::min(block_rows, rows - block % blocks_per_input * block_rows) * row_bytes;
 }
 
 std::vector<StoredTensor> StoredTensorsOf(const graph::Graph& graph, const plan::Plan& plan) {
@@ -43,7 +43,8 @@ OutsideRows BindOutside(const graph::Graph& graph, const plan::Plan& plan,
           static_cast<uint32_t>(stored.rows),
           home.block_rows,
           stored.row_bytes,
-          {reinterpret_cast<SealCounter*>(pool + home.counters.offset), stored.block_count()}};
+          {reinterpret_cast<SealCounter*>(pool + home.counters.offset), stored.block_count()},
+          static_cast<uint32_t>(stored.blocks_per_input())};
 }
 
 }  // namespace coracle::runtime

@@ -12,13 +12,15 @@
 
 namespace coracle::runtime {
 
-/// One tensor with Home::kOutside, cut into blocks of rows.
+/// One tensor with Home::kOutside, cut into blocks of rows, input after input of the convoy.
 struct OutsideRows {
   StoreSlot slot{};
-  uint32_t rows = 0;
+  uint32_t rows = 0;  ///< of one input
   uint32_t block_rows = 0;
   uint64_t row_bytes = 0;
   std::span<SealCounter> counters;  ///< in the pool, one for each block
+
+  uint32_t blocks_per_input = 1;
 
   uint64_t BlockBytes(uint32_t block) const;
 };

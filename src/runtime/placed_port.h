@@ -15,11 +15,13 @@ namespace coracle::runtime {
 
 class PlacedPort {
  public:
-  /// Requires: plan::Validate(graph, plan) succeeded. `pool` must outlive the port.
+  /// `port` is the graph's for one input. Requires: plan::Validate(graph, plan) succeeded. `pool`
+  /// must outlive the port.
   PlacedPort(const graph::Graph& graph, const plan::Plan& plan, const graph::Port& port,
              std::byte* pool);
 
-  /// Copies elements [first, first + values.size()), in the user's order, there or from there.
+  /// Copies elements [first, first + values.size()), in the user's order and input after input of
+  /// the convoy, there or from there.
   /// A port outside passes each block that they touch through `stage` once. Requires: in range.
   /// Errors: as BlockStage.
   Status Write(uint64_t first, std::span<const float> values, BlockStage& stage) const;
@@ -29,12 +31,23 @@ class PlacedPort {
   void ForgetRows();
 
  private:
+  /// Where elements [first, first + count) of the convoy's input `input` are in a block.
+  struct Segment {
+    uint32_t block = 0;
+    uint64_t first = 0;
+    uint64_t count = 0;
+    ptrdiff_t origin = 0;  ///< PortMap's
+  };
   template <typename Body>
-  Status ForEachSegment(uint64_t first, uint64_t count, Body body) const;
+  Status ForEachInput(uint64_t first, uint64_t count, Body body) const;
+  template <typename Body>
+  Status ForEachSegment(uint32_t input, uint64_t first, uint64_t count, Body body) const;
 
-  PortMap map_;
-  PortRows order_;
+  PortMap map_;     ///< of one input
+  PortRows order_;  ///< of one input
+  uint32_t batch_ = 1;
   float* base_ = nullptr;               ///< in the pool
+  uint64_t input_floats_ = 0;           ///< there, from one input to the next
   std::optional<OutsideRows> outside_;  ///< or outside
 };
 

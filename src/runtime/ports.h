@@ -23,8 +23,9 @@ struct PortRows {
 PortRows RowsOfPort(const graph::Port& port);
 
 /// Calls body(first, count), which returns a Status, for pieces of at most `most` elements that are
-/// all of the port's: row after row where the user's order allows (a port that lies outside then
-/// has each block of rows opened or sealed once), else in the user's order.
+/// all of the port's (of one input; those of a convoy follow one another): row after row where the
+/// user's order allows (a port that lies outside then has each block of rows opened or sealed
+/// once), else in the user's order.
 template <typename Body>
 Status ForEachRowPiece(const graph::Port& port, uint64_t most, Body body) {
   PortRows rows = RowsOfPort(port);

@@ -47,6 +47,7 @@ bool AllowOnly(bool futex) {
 struct Case {
   uint32_t threads = 1;
   bool cascade = false;  ///< rows through rings, tensors outside
+  uint32_t batch = 1;
 };
 
 struct Ready {
@@ -62,28 +63,30 @@ struct Ready {
     auto drawn = ProcessSeal::Create(entropy, memory, crypto::PreferredAeadBackend());
     CORACLE_CHECK(drawn.ok());
     seal = std::move(drawn).value();
-    const plan::Plan plan = c.cascade ? Cascade(c.threads) : Planned(c.threads);
+    const plan::Plan plan = c.cascade ? Cascade(c) : Planned(c);
     CORACLE_CHECK(plan.threads == c.threads);
     auto made = Session::Create(*sealed.model, plan, kernels::SimdKernels(),
                                 {&memory, &threads, nullptr, seal.get(), &outside_memory});
     CORACLE_CHECK(made.ok());
     session = std::move(made).value();
-    session->WriteInput(0, 0, TestInput(3 * kSize * kSize));
+    session->WriteInput(0, 0, TestInput(c.batch * 3 * kSize * kSize));
   }
 
-  plan::Plan Planned(uint32_t count) const {
+  plan::Plan Planned(const Case& c) const {
     plan::PlanRequest request;
-    request.threads = count;
+    request.threads = c.threads;
+    request.batch = c.batch;
     auto plan = plan::MakePlan(sealed.model->manifest().graph, request);
     CORACLE_CHECK(plan.ok());
     return std::move(plan).value();
   }
   /// Every other tensor is sealed in host memory.
-  plan::Plan Cascade(uint32_t count) const {
+  plan::Plan Cascade(const Case& c) const {
     const graph::Graph& graph = sealed.model->manifest().graph;
     plan::CascadeOptions options;
     options.cuts = {2, 4};
-    options.workers = count;
+    options.workers = c.threads;
+    options.batch = c.batch;
     options.block_rows = 2;
     for (uint32_t i = 0; i < graph.tensors.size(); i += 2) {
       options.outside.push_back(static_cast<graph::TensorIndex>(i));
@@ -130,7 +133,7 @@ TEST_P(QuietRunTest, CallsTheSystemForNothingButFutex) {
 
 INSTANTIATE_TEST_SUITE_P(Plans, QuietRunTest,
                          testing::Values(Case{1, false}, Case{2, false}, Case{1, true},
-                                         Case{2, true}));
+                                         Case{2, true}, Case{1, false, 3}, Case{2, true, 3}));
 
 }  // namespace
 }  // namespace coracle::runtime

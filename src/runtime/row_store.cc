@@ -17,17 +17,23 @@ constexpr uint64_t kBlockAlignment = 64;
 
 constexpr uint64_t kRowBlockDomain = 0x31776f7200636f63;  // which kind of thing is sealed
 
-/// Little-endian: domain, lease, tensor, first row, rows, bytes of a row.
-using Associated = std::array<std::byte, 48>;
+/// Little-endian: domain, lease, tensor, input of the convoy, first row, rows, bytes of a row.
+using Associated = std::array<std::byte, 56>;
+
+uint64_t FirstRowOf(const StoredTensor& tensor, uint64_t block) {
+  return block % tensor.blocks_per_input() * tensor.block_rows;
+}
 
 uint64_t RowsOf(const StoredTensor& tensor, uint64_t block) {
-  return std::min(tensor.block_rows, tensor.rows - block * tensor.block_rows);
+  return std::min(tensor.block_rows, tensor.rows - FirstRowOf(tensor, block));
 }
 
 Associated AssociatedOf(Lease lease, const StoredTensor& tensor, uint64_t block) {
-  const std::array<uint64_t, 6> fields = {kRowBlockDomain,         static_cast<uint64_t>(lease),
-                                          Position(tensor.tensor), block * tensor.block_rows,
-                                          RowsOf(tensor, block),   tensor.row_bytes};
+  const std::array<uint64_t, 7> fields = {
+      kRowBlockDomain,           static_cast<uint64_t>(lease),
+      Position(tensor.tensor),   block / tensor.blocks_per_input(),
+      FirstRowOf(tensor, block), RowsOf(tensor, block),
+      tensor.row_bytes};
   Associated associated{};
   for (size_t i = 0; i < associated.size(); ++i) {
     associated[i] = static_cast<std::byte>(fields[i / 8] >> (8 * (i % 8)));
@@ -50,7 +56,7 @@ Error TooLarge(const StoredTensor& tensor) {
 
 }  // namespace
 
-uint64_t StoredTensor::block_count() const { return (rows - 1) / block_rows + 1; }
+uint64_t StoredTensor::blocks_per_input() const { return (rows - 1) / block_rows + 1; }
 
 Result<std::unique_ptr<RowStore>> RowStore::Create(std::span<const StoredTensor> tensors,
                                                    uint32_t workers, ProcessSeal& seal,
@@ -59,6 +65,7 @@ Result<std::unique_ptr<RowStore>> RowStore::Create(std::span<const StoredTensor>
   uint64_t bytes = 0;
   for (const StoredTensor& tensor : tensors) {
     CORACLE_CHECK(tensor.rows > 0 && tensor.row_bytes > 0 && tensor.block_rows > 0);
+    CORACLE_CHECK(tensor.batch > 0);
     const auto stride = StrideOf(tensor);
     if (!stride.has_value()) return TooLarge(tensor);
     places.push_back({tensor, bytes, *stride});

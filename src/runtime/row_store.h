@@ -3,10 +3,11 @@
 //
 // A block lies outside as its ciphertext and a 16-byte tag. Inside, in the pool, stands its
 // counter, which names the one nonce that sealed its present content; the caller keeps it, counts
-// it, and hands it over with each call. Associated data binds lease, tensor and rows. So a block
-// opens only as the latest content of its own place: everything else that the host can show
-// (changed, cut, moved, older, another session's) is kTampered. What the host learns is which block
-// is sealed or opened when. Blocks are never compressed: a length would tell of the values.
+// it, and hands it over with each call. Associated data binds lease, tensor, input of the convoy
+// and rows. So a block opens only as the latest content of its own place: everything else that the
+// host can show (changed, cut, moved, older, another session's) is kTampered. What the host learns
+// is which block is sealed or opened when. Blocks are never compressed: a length would tell of the
+// values.
 //
 // Threads: workers seal and open at the same time, each under its own number, but no block that
 // another is sealing. SealBlock and OpenBlock allocate nothing and make no system call.
@@ -28,16 +29,18 @@ namespace coracle::runtime {
 /// A block is sealed in one call of the AEAD.
 inline constexpr uint64_t kMaxRowBlockBytes = uint64_t{1} << 30;
 
-/// A tensor as the store cuts it: blocks of `block_rows` rows, the last one possibly of fewer.
-/// Requires: nothing is 0.
+/// A tensor as the store cuts it: blocks of `block_rows` rows, the last one possibly of fewer; the
+/// blocks of a convoy's inputs follow one another. Requires: nothing is 0.
 struct StoredTensor {
   graph::TensorIndex tensor{};
-  uint64_t rows = 0;
+  uint64_t rows = 0;  ///< of one input
   uint64_t row_bytes = 0;
   uint64_t block_rows = 0;
+  uint64_t batch = 1;  ///< inputs
 
+  uint64_t blocks_per_input() const;
   /// How many counters the caller keeps for it.
-  uint64_t block_count() const;
+  uint64_t block_count() const { return batch * blocks_per_input(); }
 };
 
 /// The position of a tensor in the list that the store was made with.

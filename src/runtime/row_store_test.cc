@@ -143,6 +143,25 @@ TEST_P(RowStoreTest, RefusesWhatWasNeverSealed) {
   EXPECT_FALSE(OpensUnder(kNeverSealed, kSlot, 0, 0));
 }
 
+/// The blocks of a convoy's inputs follow one another, each input's last one short, and none passes
+/// for another's.
+TEST_P(RowStoreTest, KeepsTheInputsOfAConvoyApart) {
+  const StoredTensor convoy[] = {{kOne, 10, 12, 4, 3}};
+  EXPECT_EQ(convoy[0].block_count(), 9U);
+  const size_t region = outside_.region_count();
+  store_ = RowStore::Create(convoy, 2, *seal_, outside_).value();
+  EXPECT_EQ(store_->outside_bytes(), 9 * kStride);
+  counters_[0].assign(9, kNeverSealed);
+  for (uint64_t block = 0; block < 9; ++block) {
+    EXPECT_EQ(store_->BlockBytes(kSlot, block), block % 3 == 2 ? 24U : kFullBlock);
+    Seal(kSlot, block, block);
+  }
+  for (uint64_t block = 0; block < 9; ++block) EXPECT_TRUE(Opens(kSlot, block, block));
+  outside_.Swap(region, 0, 3 * kStride, kStride);  // the same rows of two inputs
+  EXPECT_FALSE(Opens(kSlot, 0, 0));
+  EXPECT_FALSE(OpensUnder(counters_[0][3], kSlot, 0, 3)) << "even under its own counter";
+}
+
 /// Even under the right counter, a block is one of its lease, tensor and rows only.
 TEST_P(RowStoreTest, BindsLeaseTensorAndRows) {
   const auto shown = outside_.Snapshot(0);

@@ -43,18 +43,19 @@ Status StatusOf(StepOutcome outcome) {
 
 class PlannedSession final : public Session {
  public:
-  PlannedSession(const graph::Graph& graph, plan::Plan plan, const kernels::KernelSet& kernels,
+  PlannedSession(const graph::Convoy& convoy, plan::Plan plan, const kernels::KernelSet& kernels,
                  Equipment equipment, host::Clock* clock)
-      : plan_(std::move(plan)),
+      : convoy_(convoy),
+        plan_(std::move(plan)),
         equipment_(std::move(equipment)),
-        bound_(BindPlan(graph, plan_, kernels, pool())),
-        runner_(graph, pool(), *equipment_.workers, equipment_.states, equipment_.store.get(),
-                clock),
+        bound_(BindPlan(convoy_, plan_, kernels, pool())),
+        runner_(pool(), *equipment_.workers, equipment_.states, equipment_.store.get(), clock),
         clock_(clock),
-        used_bytes_(HighestByte(graph, plan_)),
+        used_bytes_(HighestByte(convoy_, plan_)),
         input_stage_(StageIn(plan_.input_staging)),
         output_stage_(StageIn(plan_.output_staging)),
         step_ns_(plan_.steps.size()) {
+    const graph::Graph& graph = convoy_.one();
     for (const graph::Port& port : graph.inputs)
       inputs_.emplace_back(graph, plan_, port, pool().data());
     for (const graph::Port& port : graph.outputs)
@@ -89,6 +90,7 @@ class PlannedSession final : public Session {
   void StartStats();
   void CollectStats();
 
+  const graph::Convoy convoy_;
   const plan::Plan plan_;
   Equipment equipment_;
   const BoundPlan bound_;
@@ -204,9 +206,10 @@ Result<std::unique_ptr<Session>> Session::Create(const seal::SealedModel& model,
   const graph::Graph& graph = model.manifest().graph;
   for (const graph::Node& node : graph.nodes) TRY(kernels::CheckLayout(graph, node, node.weights));
   TRY(plan::Validate(graph, plan));
+  TRY_ASSIGN(const graph::Convoy convoy, graph::Convoy::Make(graph, plan.batch));
   TRY_ASSIGN(Equipment equipment, Equip(model, plan, outside));
   return std::unique_ptr<Session>(std::make_unique<PlannedSession>(
-      graph, std::move(plan), kernels, std::move(equipment), outside.clock));
+      convoy, std::move(plan), kernels, std::move(equipment), outside.clock));
 }
 
 }  // namespace coracle::runtime

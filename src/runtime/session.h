@@ -54,20 +54,22 @@ class Session {
   virtual const plan::Plan& plan() const = 0;
 
   /// Takes elements [first, first + values.size()) of graph input `input`, in the port's element
-  /// order. Every element must be written before each Run, which may overwrite inputs: the first
-  /// WriteInput after a Run begins anew. An input outside is sealed block by block of rows: feed it
-  /// whole, or row by row (ForEachRowPiece), for each return to a block opens and seals it again.
-  /// What goes wrong there, Run says. Requires: in range.
+  /// order; of a convoy (plan::Plan::batch), input after input. Every element must be written
+  /// before each Run, which may overwrite inputs: the first WriteInput after a Run begins anew. An
+  /// input outside is sealed block by block of rows: feed it whole, or row by row
+  /// (ForEachRowPiece), for each return to a block opens and seals it again. What goes wrong there,
+  /// Run says. Requires: in range.
   virtual void WriteInput(uint32_t input, uint64_t first, std::span<const float> values) = 0;
 
-  /// One prediction. The first also opens pinned weights, once for all.
-  /// Errors: kTampered (no output is readable then), kUnavailable (rows must be sealed, and this is
-  /// the child of a fork).
+  /// One prediction, of all inputs of the convoy. The first also opens pinned weights, once for
+  /// all. Errors: kTampered (no output is readable then), kUnavailable (rows must be sealed, and
+  /// this is the child of a fork).
   virtual Status Run() = 0;
 
-  /// Copies elements of graph output `output` in the port's order. One block of an output outside
-  /// stays open between calls. Requires: the last Run succeeded, and nothing was written since.
-  /// Errors: kTampered (an output outside; `values` then holds nothing of use).
+  /// Copies elements of graph output `output` in the port's order, as WriteInput counts them. One
+  /// block of an output outside stays open between calls. Requires: the last Run succeeded, and
+  /// nothing was written since. Errors: kTampered (an output outside; `values` then holds nothing
+  /// of use).
   virtual Status ReadOutput(uint32_t output, uint64_t first, std::span<float> values) const = 0;
 
   /// Of the last Run.

@@ -44,20 +44,24 @@ bool StepRunner::AloneOn0(const BoundStep& step, const BoundAction& action) {
 void StepRunner::Work(uint32_t worker) {
   uint32_t phase = 0;
   Claims* claims = &claims_[0];
+  bool first = true;
   bool alone = false;
   if (!step_->held.empty()) {
     OpenClaimed(worker, *claims);
     claims = &NextPhase(worker, phase);
   }
-  const BoundAction* const first = step_->actions.data();
-  for (const BoundAction& action : step_->actions) {
-    const bool was_alone = alone;
-    alone = AloneOn0(*step_, action);
-    if (&action != first && !(was_alone && alone)) claims = &NextPhase(worker, phase);
-    if (!Failed()) {
-      Do(worker, action, *claims);
-    } else if (step_->step->workers == 1) {
-      return;  // several workers keep meeting at the barriers, which they would else miss
+  for (uint32_t turn = 0; turn < step_->turns; ++turn) {
+    states_[worker].turn = turn;
+    for (const BoundAction& action : step_->actions) {
+      const bool was_alone = alone;
+      alone = AloneOn0(*step_, action);
+      if (!first && !(was_alone && alone)) claims = &NextPhase(worker, phase);
+      first = false;
+      if (!Failed()) {
+        Do(worker, action, *claims);
+      } else if (step_->step->workers == 1) {
+        return;  // several workers keep meeting at the barriers, which they would else miss
+      }
     }
   }
 }
@@ -116,7 +120,8 @@ void StepRunner::Compute(uint32_t worker, const BoundAction& action, Claims& cla
 
 void StepRunner::Transfer(uint32_t worker, const BoundAction& action) {
   const BoundWindow& window = step_->windows[action.index];
-  for (uint32_t block = action.begin + worker; block < action.end && !Failed();
+  const uint32_t before = states_[worker].turn * window.outside.blocks_per_input;
+  for (uint32_t block = before + action.begin + worker; block < before + action.end && !Failed();
        block += step_->step->workers) {
     if (action.kind == plan::ActionKind::kOpen) {
       OpenBlock(worker, window, block);
@@ -183,11 +188,13 @@ void StepRunner::ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t c
                               const float* weights, kernels::RowRange rows,
                               kernels::Prefetch* prefetch) {
   const std::span<std::byte> workspace = WorkspaceOf(worker);
+  const std::span<const kernels::Image> images =
+      std::span(part.images).subspan(states_[worker].turn * part.turn_images, part.turn_images);
   if (part.row_kernel != nullptr) {
-    part.row_kernel({&graph_, part.node, part.images, weights, workspace}, rows);
+    part.row_kernel({part.graph, part.node, images, weights, workspace}, rows);
     return;
   }
-  part.panel_kernel({&graph_, part.node, part.images, &part.node->weights.chunks[chunk], weights,
+  part.panel_kernel({part.graph, part.node, images, &part.node->weights.chunks[chunk], weights,
                      workspace, prefetch},
                     rows);
 }

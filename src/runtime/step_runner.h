@@ -20,6 +20,7 @@ namespace coracle::runtime {
 /// What one worker needs of its own, on its own cache lines.
 struct alignas(64) WorkerState {
   std::unique_ptr<seal::ChunkOpener> opener;
+  uint32_t turn = 0;  ///< of the step at hand: the input that its actions are done for
   uint64_t decrypted_bytes = 0;
   uint64_t decrypt_ns = 0;
   uint64_t spilled_bytes = 0;
@@ -39,14 +40,9 @@ class StepRunner {
  public:
   /// `store` is null if the plan keeps nothing outside, `clock` may be null. All must outlive the
   /// runner.
-  StepRunner(const graph::Graph& graph, std::span<std::byte> pool, Workers& workers,
-             std::vector<WorkerState>& states, RowStore* store, host::Clock* clock)
-      : graph_(graph),
-        pool_(pool),
-        workers_(workers),
-        states_(states),
-        store_(store),
-        clock_(clock) {}
+  StepRunner(std::span<std::byte> pool, Workers& workers, std::vector<WorkerState>& states,
+             RowStore* store, host::Clock* clock)
+      : pool_(pool), workers_(workers), states_(states), store_(store), clock_(clock) {}
 
   StepOutcome Run(const BoundStep& step);
 
@@ -83,7 +79,6 @@ class StepRunner {
   kernels::Prefetch PrefetchFollowing(uint32_t worker, const BoundPart* following) const;
   std::span<std::byte> WorkspaceOf(uint32_t worker) const;
 
-  const graph::Graph& graph_;
   const std::span<std::byte> pool_;
   Workers& workers_;
   std::vector<WorkerState>& states_;

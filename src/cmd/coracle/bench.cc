@@ -29,6 +29,7 @@ struct BenchOptions {
   std::string ort_library;
   std::string pin = "auto";
   uint32_t threads = 1;
+  uint32_t batch = 1;
   uint32_t rounds = 0;
   double seconds = 5;
 };
@@ -59,10 +60,11 @@ Result<Entrant> StartOurs(const std::string& sealed, const std::string& key, uin
   entrant.engine = "coracle";
   entrant.budget_bytes = budget;
   const std::string memory = budget == UINT64_MAX ? "unlimited" : std::to_string(budget);
-  TRY_ASSIGN(entrant.child, LineChild::Start(ProgramFolder() + "/coracle",
-                                             {"bench-worker", sealed, "--key", key, "--memory",
-                                              memory, "--threads", std::to_string(options.threads),
-                                              "--pin", options.pin}));
+  TRY_ASSIGN(entrant.child,
+             LineChild::Start(ProgramFolder() + "/coracle",
+                              {"bench-worker", sealed, "--key", key, "--memory", memory,
+                               "--threads", std::to_string(options.threads), "--batch",
+                               std::to_string(options.batch), "--pin", options.pin}));
   return entrant;
 }
 
@@ -85,6 +87,7 @@ Result<Entrant> StartOrt(const BenchOptions& options) {
   std::vector<std::string> arguments = {"--library", library,
                                         "--model",   options.model.path,
                                         "--threads", std::to_string(options.threads),
+                                        "--batch",   std::to_string(options.batch),
                                         "--serve"};
   for (const std::string& shape : options.model.seal_options.shapes) {
     arguments.emplace_back("--shape");
@@ -99,6 +102,9 @@ Result<Entrant> StartOrt(const BenchOptions& options) {
 Result<Entrant> StartDarknet(const BenchOptions& options) {
   if (!options.model.path.ends_with(".cfg")) {
     return Error{Code::kInvalidArgument, "--against darknet needs MODEL to be the .cfg file"};
+  }
+  if (options.batch > 1) {
+    return Error{Code::kInvalidArgument, "--against darknet takes one input at a time: --batch 1"};
   }
   Entrant entrant;
   entrant.engine = "darknet";
@@ -137,21 +143,22 @@ Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const std::st
   return entrants;
 }
 
-Result<double> TimeOnce(Entrant& entrant) {
+/// Milliseconds of one input.
+Result<double> TimeOnce(Entrant& entrant, uint32_t batch) {
   TRY_ASSIGN(const Json answer, entrant.child->Ask("run"));
   entrant.child->Suspend();
   if (!answer.contains("ms")) {
     return Error{Code::kUnavailable, fmt::format("{} failed: {}", entrant.engine, answer.dump())};
   }
-  return answer["ms"].get<double>();
+  return answer["ms"].get<double>() / batch;
 }
 
 /// Rounds in which everyone runs once, in turn; the first, unmeasured one warms up.
 Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
   double round_ms = 0;
   for (Entrant& entrant : entrants) {
-    TRY_ASSIGN(const double ms, TimeOnce(entrant));
-    round_ms += ms;
+    TRY_ASSIGN(const double ms, TimeOnce(entrant, options.batch));
+    round_ms += ms * options.batch;
   }
   const uint32_t rounds =
       options.rounds > 0
@@ -160,7 +167,7 @@ Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
   ProgressLine progress("measuring");
   for (uint32_t round = 0; round < rounds; ++round) {
     for (Entrant& entrant : entrants) {
-      TRY_ASSIGN(const double ms, TimeOnce(entrant));
+      TRY_ASSIGN(const double ms, TimeOnce(entrant, options.batch));
       entrant.latencies.ms.push_back(ms);
     }
     progress.Update(round + 1, rounds);
@@ -171,12 +178,14 @@ Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
   return {};
 }
 
-Json RunJson(const Entrant& entrant, uint32_t threads, double first_ms) {
+/// Times and decrypted bytes are those of one input.
+Json RunJson(const Entrant& entrant, const BenchOptions& options, double first_ms) {
   const double median = entrant.latencies.Median();
   Json json = {
       {"engine", entrant.engine},
       {"budget_bytes", entrant.budget_bytes == UINT64_MAX ? Json() : Json(entrant.budget_bytes)},
-      {"threads", threads},
+      {"threads", options.threads},
+      {"batch", options.batch},
       {"median_ms", median},
       {"min_ms", entrant.latencies.Min()},
       {"rounds", entrant.latencies.ms.size()},
@@ -188,7 +197,9 @@ Json RunJson(const Entrant& entrant, uint32_t threads, double first_ms) {
   copy("hwm_bytes", "peak_rss_bytes");
   copy("plan_bytes", "plan_bytes");
   copy("pool_peak_bytes", "pool_peak_bytes");
-  copy("decrypted_bytes", "decrypted_bytes");
+  if (entrant.memory.contains("decrypted_bytes")) {
+    json["decrypted_bytes"] = entrant.memory["decrypted_bytes"].get<uint64_t>() / options.batch;
+  }
   return json;
 }
 
@@ -229,7 +240,7 @@ Result<Report> Bench(const BenchOptions& options) {
                             "median ms", "min ms", "ratio");
   const double first_ms = entrants.front().latencies.Median();
   for (const Entrant& entrant : entrants) {
-    report.json["runs"].push_back(RunJson(entrant, options.threads, first_ms));
+    report.json["runs"].push_back(RunJson(entrant, options, first_ms));
     report.text += RunRow(report.json["runs"].back());
   }
   report.json["machine"] = {{"fma_gflops", peaks.fma_gflops},
@@ -237,9 +248,12 @@ Result<Report> Bench(const BenchOptions& options) {
                             {"read_gbps", peaks.read_gbps}};
   report.text += fmt::format(
       "one core here: {:.0f} GFLOP/s, opens {:.1f} GB/s, reads {:.1f} GB/s; {} worker{}, {} "
-      "rounds\n",
+      "rounds{}\n",
       peaks.fma_gflops, rates.aead_gbps, peaks.read_gbps, options.threads,
-      options.threads == 1 ? "" : "s", entrants.front().latencies.ms.size());
+      options.threads == 1 ? "" : "s", entrants.front().latencies.ms.size(),
+      options.batch == 1
+          ? ""
+          : fmt::format("; {} inputs together, times and decrypted bytes of each", options.batch));
   return report;
 }
 
@@ -249,6 +263,7 @@ struct WorkerOptions {
   std::string memory = "unlimited";
   std::string pin = "auto";
   uint32_t threads = 1;
+  uint32_t batch = 1;
 };
 
 /// Speaks the reference hosts' protocol: ready, then `run` and `rss` as they are asked.
@@ -256,8 +271,9 @@ Result<Report> ServeBench(const WorkerOptions& options) {
   TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
   TRY_ASSIGN(const OpenedModel opened,
              OpenSealed(options.path, options.key, host::BlobAccess::kView));
-  TRY_ASSIGN(const auto prediction,
-             Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin)));
+  TRY_ASSIGN(
+      const auto prediction,
+      Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin, options.batch)));
   std::cout << R"({"ready":true})"
             << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
   Measured measured;
@@ -289,6 +305,7 @@ void AddBenchWorker(CLI::App& app, Console& console) {
   verb->add_option("--memory", options->memory);
   verb->add_option("--threads", options->threads);
   AddPinOption(verb, options->pin);
+  AddBatchOption(verb, options->batch);
   console.Register(verb, [options] { return ServeBench(*options); });
 }
 
@@ -309,6 +326,7 @@ void AddBench(CLI::App& app, Console& console) {
       ->check(CLI::Range(1U, plan::kMaxThreads))
       ->capture_default_str();
   AddPinOption(verb, options->pin);
+  AddBatchOption(verb, options->batch);
   verb->add_option("--rounds", options->rounds, "Rounds (default: about --seconds)");
   verb->add_option("--seconds", options->seconds, "About how long to measure")
       ->capture_default_str();

@@ -34,6 +34,7 @@ struct PlanOptions {
   std::string report;
   std::string pin = "auto";
   uint32_t threads = 1;
+  uint32_t batch = 1;
   bool sweep = false;
   bool measure = false;
 };
@@ -111,7 +112,9 @@ Report Describe(const graph::Graph& graph, const std::string& model, const Findi
       {"workspace_bytes", plan.workspace_bytes},
       {"pinned_bytes", plan.pinned_bytes},
       {"threads", plan.threads},
+      {"batch", plan.batch},
       {"predicted_ms", plan.predicted_ms},
+      {"predicted_ms_per_input", plan::PredictedMsPerInput(plan)},
       {"plan_ms", found.plan_ms},
       {"rates", RatesJson(found.rates)},
       {"steps", StepsJson(graph, plan, measured_ms)},
@@ -133,6 +136,13 @@ Report Describe(const graph::Graph& graph, const std::string& model, const Findi
           ? fmt::format(", measured {:.2f} ms (at the pace of the rates)", found.measured->total_ms)
           : "",
       found.rates.fma_gflops, found.rates.aead_gbps);
+  if (plan.batch > 1) {
+    report.text += fmt::format(
+        "{} inputs together: predicted {:.2f} ms each{}\n", plan.batch,
+        plan::PredictedMsPerInput(plan),
+        found.measured ? fmt::format(", measured {:.2f} ms", found.measured->total_ms / plan.batch)
+                       : "");
+  }
   if (!found.curve.empty()) report.text += "\n" + CurveTable(found.curve);
   return report;
 }
@@ -151,9 +161,11 @@ Result<Report> Plan(const PlanOptions& options) {
   Findings found;
   host::PosixClock clock;
   TRY_ASSIGN(found.rates, runtime::MeasureRates(clock));
-  const plan::Pinning pinning = PlanRequestOf(budget, options.threads, options.pin).pinning;
+  const plan::Pinning pinning =
+      PlanRequestOf(budget, options.threads, options.pin, options.batch).pinning;
+  TRY_ASSIGN(const graph::Convoy convoy, graph::Convoy::Make(graph, options.batch));
   const auto start = std::chrono::steady_clock::now();
-  plan::Planner planner(graph, found.rates, options.threads);
+  plan::Planner planner(convoy, found.rates, options.threads);
   TRY_ASSIGN(found.plan, planner.Make(budget, pinning, plan::Passes::kAny));
   found.plan_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -192,6 +204,7 @@ void AddPlan(CLI::App& app, Console& console) {
       ->check(CLI::Range(1U, plan::kMaxThreads))
       ->capture_default_str();
   AddPinOption(verb, options->pin);
+  AddBatchOption(verb, options->batch);
   verb->add_flag("--sweep", options->sweep, "Also print the curve from the least budget up");
   verb->add_flag("--measure", options->measure,
                  "Run the plan on noise and print measured beside predicted times");

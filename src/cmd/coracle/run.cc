@@ -31,6 +31,7 @@ struct RunOptions {
   uint32_t top = 5;
   uint32_t repeat = 1;
   uint32_t threads = 1;
+  uint32_t batch = 1;
 };
 
 Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes, uint64_t outside_bytes) {
@@ -60,6 +61,10 @@ std::string CostText(const plan::Plan& plan, const Measured& measured, const Lat
       FormatBytes(measured.stats.decrypted_bytes),
       static_cast<double>(measured.stats.decrypt_ns) / 1e6, plan.threads,
       plan.threads == 1 ? "" : "s");
+  if (plan.batch > 1) {
+    text += fmt::format("{} inputs together: {:.1f} ms each\n", plan.batch,
+                        latencies.Median() / plan.batch);
+  }
   return text;
 }
 
@@ -69,26 +74,30 @@ Result<Report> Run(const RunOptions& options) {
       options.blob == "read" ? host::BlobAccess::kRead : host::BlobAccess::kView;
   TRY_ASSIGN(const OpenedModel opened, OpenSealed(options.path, options.key, access));
   const seal::Manifest& manifest = opened.model->manifest();
-  TRY_ASSIGN(const Feed feed, Feed::Parse(manifest, options.inputs));
+  if (options.batch > 1 && !options.draw.empty()) {
+    return Error{Code::kInvalidArgument, "--draw paints one answer: leave --batch out"};
+  }
+  TRY_ASSIGN(const Feed feed, Feed::Parse(manifest, options.inputs, options.batch));
   TRY_ASSIGN(const auto answering,
              Answering::Make(manifest, options.output, options.draw, options.top));
-  TRY_ASSIGN(const auto prediction,
-             Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin)));
+  TRY_ASSIGN(
+      const auto prediction,
+      Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin, options.batch)));
 
   Latencies latencies;
   latencies.ms.reserve(options.repeat);
   Measured measured;
-  std::optional<vision::Geometry> geometry;
+  std::vector<Feed::Picture> pictures;
   ProgressLine progress("predicting");
   for (uint32_t i = 0; i < options.repeat; ++i) {
-    TRY_ASSIGN(geometry, feed.Fill(prediction->session()));
+    TRY_ASSIGN(pictures, feed.Fill(prediction->session()));
     TRY_ASSIGN(measured, prediction->Run());
     latencies.ms.push_back(measured.latency_ms);
     if (options.repeat > 1) progress.Update(i + 1, options.repeat);
   }
   const uint64_t secure_rss =
       SecureResidentBytes(access == host::BlobAccess::kView ? opened.path : std::string());
-  TRY_ASSIGN(Report report, answering->Describe(prediction->session(), geometry, feed.ImagePath()));
+  TRY_ASSIGN(Report report, answering->Describe(prediction->session(), pictures));
   const plan::Plan& plan = prediction->session().plan();
   report.json["latency_ms"] = {
       {"min", latencies.Min()}, {"median", latencies.Median()}, {"max", latencies.Max()}};
@@ -96,7 +105,8 @@ Result<Report> Run(const RunOptions& options) {
   report.json["plan"] = {{"pool_bytes", plan.pool_bytes},
                          {"workspace_bytes", plan.workspace_bytes},
                          {"steps", plan.steps.size()},
-                         {"threads", plan.threads}};
+                         {"threads", plan.threads},
+                         {"batch", plan.batch}};
   report.json["measured"] =
       MeasuredJson(measured, secure_rss, prediction->session().outside_bytes());
   report.text += CostText(plan, measured, latencies, secure_rss);
@@ -112,8 +122,10 @@ void AddRun(CLI::App& app, Console& console) {
   verb->add_option("--key", options->key, "The owner key")->required();
   verb->add_option("--memory", options->memory, "Secure memory: 8MiB, ..., unlimited")
       ->capture_default_str();
-  verb->add_option("--input", options->inputs,
-                   "An image, .npy or .raw file, or NAME=FILE; once for each input")
+  verb->add_option(
+          "--input", options->inputs,
+          "An image, .npy or .raw file, or NAME=FILE; once for each input (with --batch N, N "
+          "times)")
       ->required()
       ->allow_extra_args(false);
   verb->add_option("--output", options->output,
@@ -133,6 +145,7 @@ void AddRun(CLI::App& app, Console& console) {
       ->check(CLI::IsMember({"view", "read"}))
       ->capture_default_str();
   AddPinOption(verb, options->pin);
+  AddBatchOption(verb, options->batch);
   verb->footer(
       "Example:\n  coracle run model.sealed --key owner.key --memory 8MiB --input photo.jpg --top "
       "3");

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/check.h"
 #include "cmd/support/describe.h"
 #include "runtime/ports.h"
 #include "vision/draw.h"
@@ -18,16 +19,18 @@ namespace {
 
 constexpr size_t kPieceElements = 4096;
 
-/// One output of a session, as decoders read it. They know of no failure: what could not be read
-/// is zeros to them, and status() is asked before anything of theirs is used.
+/// One output of one input of a session's convoy, as decoders read it. They know of no failure:
+/// what could not be read is zeros to them, and status() is asked before anything of theirs is
+/// used.
 class SessionOutput final : public vision::OutputView {
  public:
-  SessionOutput(const runtime::Session& session, const graph::Port& port, uint32_t index)
-      : session_(session), port_(port), index_(index) {}
+  SessionOutput(const runtime::Session& session, const graph::Port& port, uint32_t index,
+                uint32_t turn)
+      : session_(session), port_(port), index_(index), begin_(turn * port.shape.Elements()) {}
   std::string_view name() const override { return port_.name; }
   const Shape& shape() const override { return port_.shape; }
   void Read(uint64_t first, std::span<float> values) const override {
-    Status read = session_.ReadOutput(index_, first, values);
+    Status read = session_.ReadOutput(index_, begin_ + first, values);
     if (read.ok()) return;
     std::ranges::fill(values, 0.0F);
     if (status_.ok()) status_ = std::move(read);
@@ -44,6 +47,7 @@ class SessionOutput final : public vision::OutputView {
   const runtime::Session& session_;
   const graph::Port& port_;
   uint32_t index_;
+  uint64_t begin_;  // of its elements among those of the convoy
   mutable Status status_;
 };
 
@@ -52,24 +56,24 @@ Status StatusOf(const std::vector<SessionOutput>& outputs) {
   return {};
 }
 
-std::vector<SessionOutput> Outputs(const runtime::Session& session,
-                                   const seal::Manifest& manifest) {
+std::vector<SessionOutput> Outputs(const runtime::Session& session, const seal::Manifest& manifest,
+                                   uint32_t turn) {
   std::vector<SessionOutput> outputs;
   for (uint32_t i = 0; i < manifest.graph.outputs.size(); ++i) {
-    outputs.emplace_back(session, manifest.graph.outputs[i], i);
+    outputs.emplace_back(session, manifest.graph.outputs[i], i, turn);
   }
   return outputs;
 }
 
-Status WriteNpy(const SessionOutput& output, const std::string& path) {
-  TRY_ASSIGN(vision::NpyWriter writer, vision::NpyWriter::Create(path, output.shape()));
+/// The next elements of the file; they begin at `begin`.
+Status AppendNpy(const SessionOutput& output, uint64_t begin, vision::NpyWriter& writer) {
   std::array<float, kPieceElements> piece;
   if (output.WantsRowOrder() && writer.TakesAnyOrder()) {
     TRY(runtime::ForEachRowPiece(output.port(), kPieceElements,
                                  [&](uint64_t first, uint64_t count) -> Status {
                                    const std::span<float> values(piece.data(), count);
                                    output.Read(first, values);
-                                   return writer.WriteAt(first, values);
+                                   return writer.WriteAt(begin + first, values);
                                  }));
   } else {
     const uint64_t elements = output.shape().Elements();
@@ -80,7 +84,19 @@ Status WriteNpy(const SessionOutput& output, const std::string& path) {
       TRY(writer.Append(values));
     }
   }
-  TRY(output.status());
+  return output.status();
+}
+
+/// The output of all inputs, along axis 0.
+Status WriteNpy(const runtime::Session& session, const graph::Port& port, uint32_t index,
+                const std::string& path) {
+  Shape shape = port.shape;
+  if (session.plan().batch > 1) shape.Set(0, shape[0] * session.plan().batch);
+  TRY_ASSIGN(vision::NpyWriter writer, vision::NpyWriter::Create(path, shape));
+  for (uint32_t turn = 0; turn < session.plan().batch; ++turn) {
+    const SessionOutput output(session, port, index, turn);
+    TRY(AppendNpy(output, turn * port.shape.Elements(), writer));
+  }
   return writer.Finish();
 }
 
@@ -118,22 +134,37 @@ Result<std::unique_ptr<Answering>> Answering::Make(const seal::Manifest& manifes
 
 Status Answering::WriteOutputs(const runtime::Session& session) const {
   if (output_.empty()) return {};
-  const std::vector<SessionOutput> outputs = Outputs(session, manifest_);
-  if (output_.ends_with(".npy")) return WriteNpy(outputs.front(), output_);
+  const std::vector<graph::Port>& ports = manifest_.graph.outputs;
+  if (output_.ends_with(".npy")) return WriteNpy(session, ports.front(), 0, output_);
   std::error_code failure;
   std::filesystem::create_directories(output_, failure);
   if (failure)
     return Error{Code::kUnavailable, fmt::format("cannot make {}: {}", output_, failure.message())};
-  for (const SessionOutput& output : outputs) {
-    TRY(WriteNpy(output, (std::filesystem::path(output_) / FileName(output.name())).string()));
+  for (uint32_t i = 0; i < ports.size(); ++i) {
+    const std::filesystem::path file = std::filesystem::path(output_) / FileName(ports[i].name);
+    TRY(WriteNpy(session, ports[i], i, file.string()));
   }
   return {};
 }
 
 Result<cmd::Report> Answering::Describe(const runtime::Session& session,
-                                        const std::optional<vision::Geometry>& geometry,
-                                        const std::string& image_path) const {
+                                        const std::vector<Feed::Picture>& pictures) const {
+  CORACLE_CHECK(pictures.size() == 1 || draw_.empty());
   TRY(WriteOutputs(session));
+  if (pictures.size() == 1) return DescribeOne(session, 0, pictures[0]);
+  cmd::Report report;
+  report.json["outputs"] = PortsJson(manifest_.graph.outputs);
+  for (uint32_t turn = 0; turn < pictures.size(); ++turn) {
+    TRY_ASSIGN(const cmd::Report one, DescribeOne(session, turn, pictures[turn]));
+    report.json["inputs"].push_back(one.json);
+    if (decoder_.has_value()) report.text += fmt::format("input {}:\n", turn + 1);
+    if (decoder_.has_value() || turn == 0) report.text += one.text;
+  }
+  return report;
+}
+
+Result<cmd::Report> Answering::DescribeOne(const runtime::Session& session, uint32_t turn,
+                                           const Feed::Picture& picture) const {
   cmd::Report report;
   report.json["outputs"] = PortsJson(manifest_.graph.outputs);
   if (!decoder_.has_value()) {
@@ -142,22 +173,23 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
     }
     return report;
   }
-  const std::vector<SessionOutput> outputs = Outputs(session, manifest_);
+  const std::vector<SessionOutput> outputs = Outputs(session, manifest_, turn);
   std::vector<const vision::OutputView*> views;
   views.reserve(outputs.size());
   for (const SessionOutput& output : outputs) views.push_back(&output);
-  Result<vision::Answer> decoded = decoder_->Decode(views, manifest_.labels, {top_, geometry});
+  Result<vision::Answer> decoded =
+      decoder_->Decode(views, manifest_.labels, {top_, picture.geometry});
   TRY(StatusOf(outputs));  // before what the decoder says of zeros
   TRY_ASSIGN(const vision::Answer answer, std::move(decoded));
   report.json["outputs"][answer.output].update(Json(answer.ToJson()));
   report.text += answer.ToText();
   if (draw_.empty()) return report;
   std::optional<vision::Image> image;
-  if (!image_path.empty()) {
-    TRY_ASSIGN(image, vision::LoadImage(image_path));
+  if (!picture.path.empty()) {
+    TRY_ASSIGN(image, vision::LoadImage(picture.path));
   }
   TRY_ASSIGN(const vision::Image drawn,
-             vision::Draw(image ? &*image : nullptr, answer, views, geometry));
+             vision::Draw(image ? &*image : nullptr, answer, views, picture.geometry));
   TRY(StatusOf(outputs));
   TRY(vision::WritePng(drawn, draw_));
   report.json["drawn"] = draw_;

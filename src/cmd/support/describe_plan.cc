@@ -47,8 +47,13 @@ std::string Layers(const graph::Graph& graph, const plan::Step& step) {
                      step.parts.size());
 }
 
+/// How often the step's actions are done.
+uint32_t TurnsOf(const plan::Plan& plan, const plan::Step& step) {
+  return step.turns == plan::Turns::kOneByOne ? plan.batch : 1;
+}
+
 /// Weight bytes that one prediction opens in the step.
-uint64_t OpenedBytes(const graph::Graph& graph, const plan::Step& step) {
+uint64_t OpenedBytes(const graph::Graph& graph, const plan::Plan& plan, const plan::Step& step) {
   uint64_t bytes = 0;
   for (const plan::Part& part : step.parts) {
     if (part.weights == plan::WeightsMode::kHeld)
@@ -58,7 +63,7 @@ uint64_t OpenedBytes(const graph::Graph& graph, const plan::Step& step) {
     if (action.kind != plan::ActionKind::kCompute) continue;
     const plan::Part& part = step.parts[action.index];
     if (part.weights == plan::WeightsMode::kStreamed) {
-      bytes += graph.node(part.node).weights.TotalBytes();
+      bytes += TurnsOf(plan, step) * graph.node(part.node).weights.TotalBytes();
     }
   }
   return bytes;
@@ -70,7 +75,7 @@ bool IsPort(const graph::Graph& graph, graph::TensorIndex tensor) {
 }
 
 /// Bytes sealed and opened of tensors that are neither inputs nor outputs.
-uint64_t SpilledBytes(const graph::Graph& graph, const plan::Step& step) {
+uint64_t SpilledBytes(const graph::Graph& graph, const plan::Plan& plan, const plan::Step& step) {
   uint64_t bytes = 0;
   for (const plan::Action& action : step.actions) {
     if (action.kind == plan::ActionKind::kCompute) continue;
@@ -78,7 +83,7 @@ uint64_t SpilledBytes(const graph::Graph& graph, const plan::Step& step) {
     if (!IsPort(graph, tensor))
       bytes += (action.end - action.begin) * plan::RowBytes(graph, tensor);
   }
-  return bytes;
+  return TurnsOf(plan, step) * bytes;
 }
 
 /// When tensors live, in steps that do something.
@@ -145,7 +150,7 @@ class BufferLister {
     }
     if (home.home != plan::Home::kPool) return;
     const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
-    const uint64_t bytes = (rows.AllRows() - 1) * home.place.row_stride_bytes +
+    const uint64_t bytes = (plan_.batch * rows.AllRows() - 1) * home.place.row_stride_bytes +
                            (rows.pixels - 1) * home.place.pixel_stride_bytes +
                            rows.channels * sizeof(float);
     Add(name, "tensor", {home.place.offset, bytes}, births_[i], deaths_[i],
@@ -202,17 +207,20 @@ class BufferLister {
 
 std::string StepTable(const graph::Graph& graph, const plan::Plan& plan,
                       std::span<const double> measured_ms) {
-  std::string table = fmt::format("{:>4}  {:<44} {:<7} {:>5} {:<8} {:>7} {:>10} {:>10} {:>10}{}\n",
-                                  "step", "layers", "form", "bands", "weights", "workers", "bytes",
-                                  "opened", "ms", measured_ms.empty() ? "" : "   measured");
+  const bool convoy = plan.batch > 1;
+  std::string table =
+      fmt::format("{:>4}  {:<44} {:<7} {:>5}{} {:<8} {:>7} {:>10} {:>10} {:>10}{}\n", "step",
+                  "layers", "form", "bands", convoy ? " inputs    " : "", "weights", "workers",
+                  "bytes", "opened", "ms", measured_ms.empty() ? "" : "   measured");
   int number = 0;
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const plan::Step& step = plan.steps[i];
     if (IsIdle(step)) continue;
-    table += fmt::format("{:>4}  {:<44.44} {:<7} {:>5} {:<8} {:>7} {:>10} {:>10} {:>10.3f}",
+    table += fmt::format("{:>4}  {:<44.44} {:<7} {:>5}{} {:<8} {:>7} {:>10} {:>10} {:>10.3f}",
                          number++, Layers(graph, step), plan::FormName(step.form), Bands(step),
+                         convoy ? fmt::format(" {:<10}", plan::TurnsName(step.turns)) : "",
                          Weights(step), step.workers, FormatBytes(step.live_bytes),
-                         FormatBytes(OpenedBytes(graph, step)), step.predicted_ms);
+                         FormatBytes(OpenedBytes(graph, plan, step)), step.predicted_ms);
     table += measured_ms.empty() ? "\n" : fmt::format(" {:>10.3f}\n", measured_ms[i]);
   }
   return table;
@@ -234,11 +242,12 @@ Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
                                          {"layers", layers},
                                          {"algorithms", algorithms},
                                          {"bands", Bands(step)},
+                                         {"turns", plan::TurnsName(step.turns)},
                                          {"weights", Weights(step)},
                                          {"workers", step.workers},
                                          {"bytes", step.live_bytes},
-                                         {"opened_bytes", OpenedBytes(graph, step)},
-                                         {"spilled_bytes", SpilledBytes(graph, step)},
+                                         {"opened_bytes", OpenedBytes(graph, plan, step)},
+                                         {"spilled_bytes", SpilledBytes(graph, plan, step)},
                                          {"predicted_ms", step.predicted_ms}});
     if (!measured_ms.empty()) made["measured_ms"] = measured_ms[i];
   }

@@ -11,14 +11,14 @@
 
 namespace coracle::cmd {
 
-/// One row per step that does something. `measured_ms`, by step: measured beside predicted (empty:
-/// not measured).
+/// One row per step that does something; of a convoy, with how it goes through its inputs.
+/// `measured_ms`, by step: measured beside predicted (empty: not measured).
 std::string StepTable(const graph::Graph& graph, const plan::Plan& plan,
                       std::span<const double> measured_ms = {});
 
 /// One entry per step that does something: form, layers, algorithms (by layer, see AlgorithmJson),
-/// bands, weights, workers, bytes, opened_bytes, spilled_bytes, predicted_ms and, if measured,
-/// measured_ms.
+/// bands (of one input, or of all together), turns, weights, workers, bytes, opened_bytes,
+/// spilled_bytes, predicted_ms (of all inputs) and, if measured, measured_ms.
 Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
                std::span<const double> measured_ms = {});
 

@@ -42,45 +42,55 @@ Result<std::pair<uint32_t, std::string>> SplitArgument(const seal::Manifest& man
   return std::pair{0U, argument};
 }
 
+Error GivenTooOften(const std::string& input, uint32_t batch) {
+  const std::string often = batch == 1 ? "twice" : fmt::format("more than {} times", batch);
+  return {
+      Code::kInvalidArgument,
+      fmt::format("--input: '{}' is given {}; --batch N takes N of each, to go through together",
+                  input, often)};
+}
+
 }  // namespace
 
-Result<Feed> Feed::Parse(const seal::Manifest& manifest,
-                         const std::vector<std::string>& arguments) {
+Result<Feed> Feed::Parse(const seal::Manifest& manifest, const std::vector<std::string>& arguments,
+                         uint32_t batch) {
   Feed feed;
+  feed.batch_ = batch;
   TRY_ASSIGN(feed.preprocess_, vision::Preprocess::Parse(manifest.preprocess));
+  std::vector<uint32_t> given(manifest.graph.inputs.size());
   for (const std::string& argument : arguments) {
     TRY_ASSIGN(const auto split, SplitArgument(manifest, argument));
     const auto& [input, path] = split;
-    const bool twice =
-        std::ranges::any_of(feed.sources_, [&](const Source& s) { return s.input == input; });
     const graph::Port& port = manifest.graph.inputs[input];
-    if (twice)
-      return Error{Code::kInvalidArgument, fmt::format("--input: '{}' is given twice", port.name)};
-    feed.sources_.push_back({input, path, port});
-    if (vision::HasImageName(path)) feed.image_path_ = path;
+    if (given[input] == batch) return GivenTooOften(port.name, batch);
+    feed.sources_.push_back({input, given[input]++, path, port});
   }
-  if (feed.sources_.size() != manifest.graph.inputs.size()) {
-    return Error{Code::kInvalidArgument,
-                 fmt::format("{} of {} inputs are given; the model takes {}", feed.sources_.size(),
-                             manifest.graph.inputs.size(), InputNames(manifest))};
+  const size_t wanted = given.size() * batch;
+  if (feed.sources_.size() != wanted) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format("{} of {} inputs are given; the model takes {}{}", feed.sources_.size(), wanted,
+                    InputNames(manifest), batch == 1 ? "" : fmt::format(", each {} times", batch))};
   }
   return feed;
 }
 
-Result<std::optional<vision::Geometry>> Feed::Fill(runtime::Session& session) const {
-  std::optional<vision::Geometry> geometry;
+Result<std::vector<Feed::Picture>> Feed::Fill(runtime::Session& session) const {
+  std::vector<Picture> pictures(batch_);
   for (const Source& source : sources_) {
+    Picture& picture = pictures[source.turn];
+    if (vision::HasImageName(source.path)) picture.path = source.path;
     if (source.path.ends_with(".npy") || source.path.ends_with(".raw")) {
       TRY(FillFromTensor(source, session));
     } else {
-      TRY_ASSIGN(geometry, FillFromImage(source, session));
+      TRY_ASSIGN(picture.geometry, FillFromImage(source, session));
     }
   }
-  return geometry;
+  return pictures;
 }
 
-Result<std::optional<vision::Geometry>> Feed::FillFromImage(const Source& source,
-                                                            runtime::Session& session) const {
+Result<vision::Geometry> Feed::FillFromImage(const Source& source,
+                                             runtime::Session& session) const {
   if (preprocess_.none()) {
     return Error{
         Code::kInvalidArgument,
@@ -93,9 +103,9 @@ Result<std::optional<vision::Geometry>> Feed::FillFromImage(const Source& source
   TRY_ASSIGN(const vision::Geometry geometry,
              preprocess_.Fill(image, source.port.shape.dims(),
                               [&](uint64_t first, std::span<const float> values) {
-                                session.WriteInput(source.input, first, values);
+                                session.WriteInput(source.input, source.begin() + first, values);
                               }));
-  return std::optional(geometry);
+  return geometry;
 }
 
 Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {
@@ -117,13 +127,13 @@ Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {
                     source.port.name, source.port.shape.ToString())};
   }
   std::array<float, kPieceElements> piece;
-  return runtime::ForEachRowPiece(source.port, kPieceElements,
-                                  [&](uint64_t first, uint64_t count) -> Status {
-                                    const std::span<float> values(piece.data(), count);
-                                    TRY(reader.Read(first, values));
-                                    session.WriteInput(source.input, first, values);
-                                    return {};
-                                  });
+  return runtime::ForEachRowPiece(
+      source.port, kPieceElements, [&](uint64_t first, uint64_t count) -> Status {
+        const std::span<float> values(piece.data(), count);
+        TRY(reader.Read(first, values));
+        session.WriteInput(source.input, source.begin() + first, values);
+        return {};
+      });
 }
 
 }  // namespace coracle::cmd

@@ -15,30 +15,35 @@ namespace coracle::cmd {
 class Feed {
  public:
   /// `arguments`: FILE (for a model of one input) or NAME=FILE; .npy, .raw, or an image where the
-  /// model has preprocessing. Errors: kInvalidArgument naming the input and what it takes; missing
-  /// files.
+  /// model has preprocessing. Each of the model's inputs `batch` times, in the convoy's order.
+  /// Errors: kInvalidArgument naming the input and what it takes; missing files.
   static Result<Feed> Parse(const seal::Manifest& manifest,
-                            const std::vector<std::string>& arguments);
+                            const std::vector<std::string>& arguments, uint32_t batch);
 
-  /// Writes every input. The geometry is the image's, where one was given. Errors: unreadable or
-  /// wrong files.
-  Result<std::optional<vision::Geometry>> Fill(runtime::Session& session) const;
-  /// The image among the inputs; empty if there is none.
-  const std::string& ImagePath() const { return image_path_; }
+  /// Of one input of the convoy: its image and how that was fitted; empty where none was given.
+  struct Picture {
+    std::string path;
+    std::optional<vision::Geometry> geometry;
+  };
+  /// Writes every input; returns the pictures, by input of the convoy. Errors: unreadable or wrong
+  /// files.
+  Result<std::vector<Picture>> Fill(runtime::Session& session) const;
 
  private:
   struct Source {
-    uint32_t input = 0;
+    uint32_t input = 0;  ///< of the graph
+    uint32_t turn = 0;   ///< of the convoy
     std::string path;
     graph::Port port;
+
+    uint64_t begin() const { return turn * port.shape.Elements(); }
   };
-  Result<std::optional<vision::Geometry>> FillFromImage(const Source& source,
-                                                        runtime::Session& session) const;
+  Result<vision::Geometry> FillFromImage(const Source& source, runtime::Session& session) const;
   static Status FillFromTensor(const Source& source, runtime::Session& session);
 
   std::vector<Source> sources_;
   vision::Preprocess preprocess_;
-  std::string image_path_;
+  uint32_t batch_ = 1;
 };
 
 }  // namespace coracle::cmd

@@ -10,10 +10,18 @@ void AddPinOption(CLI::App* verb, std::string& pin) {
       ->capture_default_str();
 }
 
-plan::PlanRequest PlanRequestOf(uint64_t budget_bytes, uint32_t threads, const std::string& pin) {
+void AddBatchOption(CLI::App* verb, uint32_t& batch) {
+  verb->add_option("--batch", batch, "Inputs that go through the network together")
+      ->check(CLI::Range(1U, graph::kMaxBatch))
+      ->capture_default_str();
+}
+
+plan::PlanRequest PlanRequestOf(uint64_t budget_bytes, uint32_t threads, const std::string& pin,
+                                uint32_t batch) {
   plan::PlanRequest request;
   request.budget_bytes = budget_bytes;
   request.threads = threads;
+  request.batch = batch;
   request.pinning = pin == "none" ? plan::Pinning::kNone : plan::Pinning::kAuto;
   return request;
 }

@@ -38,12 +38,15 @@ Status Prediction::FillWithNoise() {
   std::uniform_real_distribution<float> uniform(-1, 1);
   std::vector<float> values(kPieceElements);
   for (uint32_t input = 0; input < graph_->inputs.size(); ++input) {
-    TRY(runtime::ForEachRowPiece(
-        graph_->inputs[input], kPieceElements, [&](uint64_t first, uint64_t count) {
-          std::generate_n(values.begin(), count, [&] { return uniform(random); });
-          session_->WriteInput(input, first, std::span(values).first(count));
-          return Status();
-        }));
+    const graph::Port& port = graph_->inputs[input];
+    for (uint32_t turn = 0; turn < session_->plan().batch; ++turn) {
+      const uint64_t before = turn * port.shape.Elements();
+      TRY(runtime::ForEachRowPiece(port, kPieceElements, [&](uint64_t first, uint64_t count) {
+        std::generate_n(values.begin(), count, [&] { return uniform(random); });
+        session_->WriteInput(input, before + first, std::span(values).first(count));
+        return Status();
+      }));
+    }
   }
   return {};
 }

@@ -17,7 +17,7 @@ struct Measured {
   runtime::RunStats stats;
   uint64_t heap_peak_bytes = 0;
   bool heap_known = true;  ///< false under a sanitizer
-  double latency_ms = 0;
+  double latency_ms = 0;   ///< of all inputs of the convoy
 };
 
 class Prediction {

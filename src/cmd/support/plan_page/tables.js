@@ -83,6 +83,9 @@ function stepColumns() {
       cell: row => element("td", {}, element("span", {className: "form", textContent: row.step.form})),
     },
     ...told("bands", 1, plain("Bands", "bands")),
+    ...(plan.batch > 1
+      ? [{title: "Inputs", key: row => row.step.turns || "", cell: row => textCell(row.step.turns || "–")}]
+      : []),
     {
       title: "Weights",
       key: row => String(row.step.weights),
