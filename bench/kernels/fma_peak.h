@@ -3,8 +3,8 @@
 
 namespace coracle::bench {
 
-/// Multiply-adds a second of one core, vectors as wide as Highway's best target; measured over some
-/// 20 microseconds.
-double MeasureFmaPeak();
+/// Runs independent multiply-add chains for some 20 microseconds, vectors as wide as Highway's best
+/// enabled target; returns the multiply-adds done.
+double RunFmaChains();
 
 }  // namespace coracle::bench

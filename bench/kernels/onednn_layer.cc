@@ -41,13 +41,18 @@ class Layer : public OneDnnLayer {
   std::unordered_map<int, memory> arguments_;
 };
 
+/// Requires: none, Relu, LeakyRelu or Clip.
 dnnl::primitive_attr WithActivation(const LayerShape& shape) {
   dnnl::primitive_attr attributes;
-  if (shape.activation.kind == graph::ActivationKind::kRelu) {
-    dnnl::post_ops operations;
-    operations.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-    attributes.set_post_ops(operations);
+  const graph::Activation& f = shape.activation;
+  dnnl::post_ops operations;
+  if (f.kind == graph::ActivationKind::kClip) {
+    operations.append_eltwise(1.0F, dnnl::algorithm::eltwise_clip, f.a, f.b);
+  } else if (f.kind != graph::ActivationKind::kNone) {
+    const bool leaky = f.kind == graph::ActivationKind::kLeakyRelu;
+    operations.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, leaky ? f.a : 0.0F, 0.0F);
   }
+  attributes.set_post_ops(operations);
   return attributes;
 }
 
@@ -81,6 +86,31 @@ class ConvLayer : public Layer {
   }
 };
 
+class TransposedLayer : public Layer {
+ public:
+  explicit TransposedLayer(const LayerShape& s) {
+    const graph::Window& w = s.window;
+    const auto extent = [](uint32_t in, uint32_t kernel, uint32_t stride, uint32_t pads) {
+      return Dim((in - 1) * stride + kernel - pads);
+    };
+    const memory::dim out_h = extent(s.height, w.kernel_h, w.stride_h, w.pad_top + w.pad_bottom);
+    const memory::dim out_w = extent(s.width, w.kernel_w, w.stride_w, w.pad_left + w.pad_right);
+    const dnnl::deconvolution_forward::desc desc(
+        dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct,
+        AnyFormat({Dim(s.images), Dim(s.inputs), Dim(s.height), Dim(s.width)}),
+        AnyFormat({Dim(s.outputs), Dim(s.inputs), Dim(w.kernel_h), Dim(w.kernel_w)}),
+        AnyFormat({Dim(s.outputs)}), AnyFormat({Dim(s.images), Dim(s.outputs), out_h, out_w}),
+        {Dim(w.stride_h), Dim(w.stride_w)}, {Dim(w.pad_top), Dim(w.pad_left)},
+        {Dim(w.pad_bottom), Dim(w.pad_right)});
+    const dnnl::deconvolution_forward::primitive_desc primitive(desc, engine_);
+    Fill(DNNL_ARG_SRC, primitive.src_desc());
+    Fill(DNNL_ARG_WEIGHTS, primitive.weights_desc());
+    Fill(DNNL_ARG_BIAS, primitive.bias_desc());
+    Fill(DNNL_ARG_DST, primitive.dst_desc());
+    primitive_ = dnnl::deconvolution_forward(primitive);
+  }
+};
+
 class DenseLayer : public Layer {
  public:
   explicit DenseLayer(const LayerShape& s) {
@@ -103,6 +133,9 @@ class DenseLayer : public Layer {
 std::unique_ptr<OneDnnLayer> OneDnnLayer::Make(const LayerShape& shape) {
   if (shape.kind == graph::OpKind::kConv) return std::make_unique<ConvLayer>(shape);
   if (shape.kind == graph::OpKind::kDense) return std::make_unique<DenseLayer>(shape);
+  if (shape.kind == graph::OpKind::kConvTranspose && shape.groups == 1) {
+    return std::make_unique<TransposedLayer>(shape);
+  }
   return nullptr;
 }
 

@@ -1,4 +1,5 @@
-// The same layer computed by oneDNN, in the memory formats that it prefers, on one thread.
+// The same layer computed by oneDNN, in the memory formats that it prefers, on as many threads as
+// OpenMP has.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,7 @@ namespace coracle::bench {
 
 class OneDnnLayer {
  public:
-  /// Convolutions and dense layers; null for what oneDNN is not asked to do here.
+  /// Convolutions, transposed ones and dense layers; null for what oneDNN is not asked to do here.
   static std::unique_ptr<OneDnnLayer> Make(const kernels::LayerShape& shape);
   virtual ~OneDnnLayer() = default;
   virtual void Run() = 0;

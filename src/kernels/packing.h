@@ -75,8 +75,9 @@ KRow KRowOf(const graph::Node& node, const PartTaps& taps, const graph::ChunkDes
 uint64_t ConstantBlockBytes(const graph::Graph& graph, const graph::Node& node);
 
 /// Cuts the node's weights into chunks of the size that suits them: 256 KiB for large layers, down
-/// to 64 KiB for small ones (and a bias row), and no more than the layer has. Chunk indices are
-/// numbered from `first_index`. Empty for a node without constants.
+/// to 64 KiB for small ones (and a bias row), and no more than the layer has; but a panel of up to
+/// 160 KiB stays whole. Chunk indices are numbered from `first_index`. Empty for a node without
+/// constants.
 graph::WeightLayout CutIntoChunks(const graph::Graph& graph, const graph::Node& node,
                                   graph::ChunkIndex first_index);
 

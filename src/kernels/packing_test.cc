@@ -81,6 +81,18 @@ void ExpectEveryWeightOnce(const PackedNode& made, uint64_t count) {
   for (uint64_t i = 1; i <= count; ++i) ASSERT_EQ(seen[i], 1U) << i;
 }
 
+/// K is cut only in panels past 160 KiB, and then into near-equal runs.
+TEST(Packing, KeepsPanelsWholeThatAreNotLarge) {
+  for (const auto& [inputs, chunks, k_first] : std::vector<std::array<uint32_t, 3>>{
+           {256, 2, 256}, {512, 2, 512}, {639, 2, 639}, {640, 4, 320}, {992, 4, 496}}) {
+    const PackedNode made = MakeConv(inputs, 128, 1, 1);
+    SCOPED_TRACE(inputs);
+    ASSERT_EQ(made.node.weights.chunks.size(), chunks);
+    EXPECT_EQ(made.node.weights.chunks[0].k_count, k_first);
+    EXPECT_TRUE(CheckLayout(made.graph, made.node, made.node.weights).ok());
+  }
+}
+
 TEST(Packing, HoldsEveryWeightOnce) {
   for (const auto& [inputs, outputs, kernel, groups] :
        std::vector<std::array<uint32_t, 4>>{{3, 24, 3, 1},

@@ -16,13 +16,26 @@ bool HasPanels(const graph::Graph& graph, const graph::Node& node) {
 
 }  // namespace
 
+bool WeavesGroups(const graph::Graph& graph, const graph::Node& node) {
+  if (node.kind() != graph::OpKind::kConv || graph::IsDepthwise(graph, node)) return false;
+  const Partition partition = PartitionOf(graph, node);
+  const uint32_t channels = partition.inputs_per_group;
+  const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
+  return partition.groups > 1 && channels == partition.outputs_per_group &&
+         (channels == 2 || channels == 4 || channels == 8) && taps <= kTileSegmentsMax;
+}
+
 uint64_t PanelWorkspaceBytes(const graph::Graph& graph, const graph::Node& node) {
   if (!HasPanels(graph, node)) return 0;
   const Partition partition = PartitionOf(graph, node);
   const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
-  if (taps == 1 || partition.inputs_per_group >= kPatchInputsMax) return 0;
-  const uint64_t floats = std::min<uint64_t>(taps * partition.inputs_per_group, kPatchFloatsMax);
-  return RoundUp(floats * kTilePixelsMax * sizeof(float), 64);
+  const uint64_t rows = taps * partition.inputs_per_group;
+  uint64_t floats = 0;
+  if (taps > 1 && partition.inputs_per_group < kPatchInputsMax) {
+    floats = std::min<uint64_t>(rows, kPatchFloatsMax) * kTilePixelsMax;
+  }
+  if (WeavesGroups(graph, node)) floats = std::max(floats, (rows + 1) * kWovenColumns);
+  return RoundUp(floats * sizeof(float), 64);
 }
 
 bool PanelsSplitWindows(const graph::Graph& graph, const graph::Node& node) {

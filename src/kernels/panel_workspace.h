@@ -17,8 +17,14 @@ inline constexpr uint32_t kPatchFloatsMax = 768;
 inline constexpr uint32_t kTilePixelsMax = 12;
 /// Most floats that one tap outside of the image reads (as zeros) at a time.
 inline constexpr uint32_t kZeroPixelFloats = 2048;
+/// Floats of one row of woven weights: the widest vector.
+inline constexpr uint32_t kWovenColumns = 16;
 /// Windows of more segments than this are summed in several passes, the partial sums in the output.
 inline constexpr uint32_t kTileSegmentsMax = 128;
+
+/// True for a Conv of narrow groups, as many output channels as input channels each (2, 4 or 8):
+/// several of its groups share a vector, their weights woven together in the workspace.
+bool WeavesGroups(const graph::Graph& graph, const graph::Node& node);
 
 /// Workspace bytes of a node with panels; multiple of 64. 0 for every other node.
 uint64_t PanelWorkspaceBytes(const graph::Graph& graph, const graph::Node& node);

@@ -34,8 +34,11 @@ bool IsCandidate(const Graph& graph, const Node& node) {
          graph.shape(node.output).Back(0) >= kLeastOutputs;
 }
 
-ConvAlgorithm FastestFor(const Graph& graph, const Node& node) {
+}  // namespace
+
+ConvAlgorithm FastestAlgorithm(const Graph& graph, const Node& node) {
   ConvAlgorithm fastest = ConvAlgorithm::kDirect;
+  if (!IsCandidate(graph, node)) return fastest;
   double least_ms = kWorthwhile * LayerMs(graph, node, ConvAlgorithm::kDirect);
   for (const auto algorithm : {ConvAlgorithm::kWinograd2, ConvAlgorithm::kWinograd4}) {
     const double ms = LayerMs(graph, node, algorithm);
@@ -46,17 +49,15 @@ ConvAlgorithm FastestFor(const Graph& graph, const Node& node) {
   return fastest;
 }
 
-}  // namespace
-
 size_t ChooseAlgorithms(Graph& graph) {
   CORACLE_CHECK(graph.stage == graph::Stage::kRows);
   size_t chosen = 0;
   for (Node& node : graph.nodes) {
     CORACLE_CHECK(node.weights.chunks.empty());
-    if (!IsCandidate(graph, node)) continue;
-    const ConvAlgorithm fastest = FastestFor(graph, node);
+    const ConvAlgorithm fastest = FastestAlgorithm(graph, node);
+    if (fastest == ConvAlgorithm::kDirect) continue;
     std::get<Conv>(node.attrs).algorithm = fastest;
-    if (fastest != ConvAlgorithm::kDirect) ++chosen;
+    ++chosen;
   }
   return chosen;
 }

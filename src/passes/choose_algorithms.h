@@ -7,6 +7,10 @@
 
 namespace coracle::passes {
 
+/// The algorithm that ChooseAlgorithms() gives the node: direct for all but convolutions.
+/// Requires: as there.
+graph::ConvAlgorithm FastestAlgorithm(const graph::Graph& graph, const graph::Node& node);
+
 /// Gives each convolution the algorithm that computes the whole layer fastest by the cost model, on
 /// the machine that plan::MachineRates{} describes; direct unless another one is clearly faster.
 /// Returns how many are not direct: their sums round differently (to about 2e-5 of the largest

@@ -79,34 +79,35 @@ struct ColumnSums {
   }
 };
 
-/// Tables of columns, and two output rows at a time (stride 1): they share inputs, too.
-template <int kKernel>
+/// Tables of columns, and two output rows at a time: they share inputs, too.
+template <int kKernel, int kStride>
 struct PairSums {
   static constexpr int kRows = 2;
 
   template <int kPixels>
   static HWY_INLINE void Add(const DepthwiseCall& call, uint32_t c, uint32_t count,
                              FloatVec (&sums)[2 * kPixels][1]) {
-    constexpr int kColumns = kPixels - 1 + kKernel;
+    constexpr int kColumns = (kPixels - 1) * kStride + kKernel;
+    constexpr int kHeld = kStride + 1;  // rows of taps between the upper row's and the lower's
     const float* weights = call.weights + c;
     const float* const* table = call.table;
     const uint32_t at = call.table_begin + c;
-    FloatVec upper[kKernel];  // this input row's taps for the upper output row
-    FloatVec lower[kKernel];
-    CORACLE_UNROLL for (int y = 0; y <= kKernel; ++y) {
+    FloatVec taps[kHeld][kKernel];
+    CORACLE_UNROLL for (int y = 0; y < kKernel + kStride; ++y) {
       CORACLE_UNROLL for (int kx = 0; kx < kKernel; ++kx) {
-        lower[kx] = upper[kx];
-        if (y == kKernel) continue;
-        upper[kx] = hn::LoadU(FloatTag(), weights);
+        if (y >= kKernel) continue;
+        taps[y % kHeld][kx] = hn::LoadU(FloatTag(), weights);
         weights += call.weight_stride;
       }
       CORACLE_UNROLL for (int x = 0; x < kColumns; ++x) {
         const FloatVec input = LoadChannels(table[y * kColumns + x] + at, count);
         CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
-          const int kx = x - i;
+          const int kx = x - i * kStride;
           if (kx < 0 || kx >= kKernel) continue;
-          if (y < kKernel) AddProduct(input, upper[kx], sums[i][0]);
-          if (y > 0) AddProduct(input, lower[kx], sums[kPixels + i][0]);
+          if (y < kKernel) AddProduct(input, taps[y % kHeld][kx], sums[i][0]);
+          if (y >= kStride) {
+            AddProduct(input, taps[(y - kStride) % kHeld][kx], sums[kPixels + i][0]);
+          }
         }
       }
     }
@@ -175,7 +176,7 @@ inline DepthwiseMethod MethodFor(const graph::Window& w) {
   const uint32_t columns = (kDepthwisePixelsMax - 1) * w.stride_w + w.kernel_w;
   const bool narrow = w.kernel_w == 3 || w.kernel_w == 5;
   if (!narrow || w.dilation_w != 1 || w.stride_w > 2 ||
-      (w.kernel_h + 1) * columns > kDepthwisePointersMax) {
+      (w.kernel_h + w.stride_h) * columns > kDepthwisePointersMax) {
     return {DepthwiseTable::kTaps, {FunctionsOf<TapSums>(), nullptr}};
   }
   DepthwiseMethod method{DepthwiseTable::kColumns, {}};
@@ -188,10 +189,16 @@ inline DepthwiseMethod MethodFor(const graph::Window& w) {
   }
   const bool square = w.kernel_h == w.kernel_w && w.dilation_h == 1;
   if (square && w.stride_h == 1 && w.stride_w == 1) {
-    if (w.kernel_w == 3) method.rows[1] = FunctionsOf<PairSums<3>>();
+    if (w.kernel_w == 3) method.rows[1] = FunctionsOf<PairSums<3, 1>>();
     // 5 x 5 keeps 19 vectors.
     if constexpr (kTileLanes == 16) {
-      if (w.kernel_w == 5) method.rows[1] = FunctionsOf<PairSums<5>>();
+      if (w.kernel_w == 5) method.rows[1] = FunctionsOf<PairSums<5, 1>>();
+    }
+  }
+  // 18 vectors.
+  if constexpr (kTileLanes == 16) {
+    if (square && w.stride_h == 2 && w.stride_w == 2 && w.kernel_w == 3) {
+      method.rows[1] = FunctionsOf<PairSums<3, 2>>();
     }
   }
   return method;

@@ -15,10 +15,15 @@ uint32_t ColumnsOf(const graph::Window& w, uint32_t pixels) {
   return (pixels - 1) * w.stride_w + w.kernel_w;
 }
 
+/// Input rows that `rows` neighbouring output rows read (dilation 1), or one of any dilation.
+uint32_t InputRowsOf(const graph::Window& w, uint32_t rows) {
+  return (rows - 1) * w.stride_h + w.kernel_h;
+}
+
 /// Pointers of a tile's table.
 uint32_t TablePointers(const DepthwiseRequest& request, uint32_t pixels, uint32_t rows) {
   if (request.table == DepthwiseTable::kTaps) return request.tap_end * pixels;
-  return (request.window.kernel_h + rows - 1) * ColumnsOf(request.window, pixels);
+  return InputRowsOf(request.window, rows) * ColumnsOf(request.window, pixels);
 }
 
 }  // namespace
@@ -58,17 +63,19 @@ void DepthwiseTiles::AddTile(uint32_t pixels) {
   const size_t first = size_t{tiles_used_} * kDepthwiseSumsMax;
   tile = {.table = &table_[table_used_],
           .outputs = &outputs_[first],
-          .residuals = &residuals_[first],
+          .residuals = request_.has_residual ? &residuals_[first] : nullptr,
           .x = x_,
           .pixels = pixels,
           .rows = strip_rows_};
   const Image& image = request_.images[image_];
   for (uint32_t row = 0; row < tile.rows; ++row) {
+    float** const outputs = &outputs_[first + size_t{row} * pixels];
+    float* output = image.output.Pixel(y_ + row, x_);
+    for (uint32_t i = 0; i < pixels; ++i, output += image.output.pixel_stride) outputs[i] = output;
+    if (!request_.has_residual) continue;
+    const Rows& residual = image.inputs.back();
     for (uint32_t i = 0; i < pixels; ++i) {
-      const size_t at = first + row * pixels + i;
-      outputs_[at] = image.output.Pixel(y_ + row, x_ + i);
-      residuals_[at] =
-          request_.has_residual ? image.inputs.back().Pixel(y_ + row, x_ + i) : nullptr;
+      residuals_[first + size_t{row} * pixels + i] = residual.Pixel(y_ + row, x_ + i);
     }
   }
   if (request_.table == DepthwiseTable::kColumns) {
@@ -100,7 +107,7 @@ void DepthwiseTiles::FillColumns(const DepthwiseTile& tile, const float** out) c
   // Columns [begin, end) are inside of the image.
   const int64_t begin = std::clamp<int64_t>(-first, 0, columns);
   const int64_t end = std::clamp<int64_t>(int64_t{in.pixels} - first, begin, columns);
-  for (uint32_t row = 0; row < w.kernel_h + tile.rows - 1; ++row, out += columns) {
+  for (uint32_t row = 0; row < InputRowsOf(w, tile.rows); ++row, out += columns) {
     const float* input =
         InputRow(int64_t{y_} * w.stride_h + int64_t{row} * w.dilation_h - w.pad_top);
     if (input == nullptr) {
@@ -108,7 +115,8 @@ void DepthwiseTiles::FillColumns(const DepthwiseTile& tile, const float** out) c
       continue;
     }
     for (int64_t c = 0; c < begin; ++c) out[c] = kZeroPixel;
-    for (int64_t c = begin; c < end; ++c) out[c] = input + (first + c) * in.pixel_stride;
+    input += (first + begin) * in.pixel_stride;
+    for (int64_t c = begin; c < end; ++c, input += in.pixel_stride) out[c] = input;
     for (int64_t c = end; c < columns; ++c) out[c] = kZeroPixel;
   }
 }

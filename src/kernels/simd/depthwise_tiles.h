@@ -30,7 +30,7 @@ enum class DepthwiseTable : uint8_t {
 struct DepthwiseTile {
   const float* const* table;      ///< the first channel of the request
   float* const* outputs;          ///< channel 0; rows of `pixels`
-  const float* const* residuals;  ///< likewise; null pointers if the node has none
+  const float* const* residuals;  ///< likewise; null if the node has none
   uint32_t x;                     ///< of the first pixel
   uint32_t pixels;
   uint32_t rows;
@@ -44,7 +44,7 @@ struct DepthwiseRequest {
   DepthwiseTable table = DepthwiseTable::kTaps;
   uint32_t tap_end = 0;  ///< kTaps: taps [0, tap_end), at most kDepthwisePointersMax / pixels_max
   uint32_t pixels_max = kDepthwisePixelsMax;
-  uint32_t rows_max = 1;  ///< 2: pairs of rows; kColumns, with row stride and dilation 1
+  uint32_t rows_max = 1;  ///< 2: pairs of rows; kColumns, with row dilation 1
   uint32_t channel_begin = 0, channel_count = 0;  ///< at most kDepthwiseChannelsMax
 };
 

@@ -17,6 +17,7 @@
 #include "hwy/highway.h"
 #include "kernels/simd/panels_finish-inl.h"
 #include "kernels/simd/panels_tile-inl.h"
+#include "kernels/simd/panels_woven-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace coracle::kernels::HWY_NAMESPACE {
@@ -122,6 +123,9 @@ class RunPass {
 };
 
 void Panels(const PanelArgs& args, RowRange rows) {
+  if constexpr (kTileLanes >= 8) {
+    if (WovenPass::Takes(args)) return WovenPass(args).Multiply(rows);
+  }
   const uint32_t together = RowsTogether(args);
   for (RowRange some = rows; some.begin < rows.end; some.begin = some.end) {
     some.end = some.begin + std::min(together, rows.end - some.begin);

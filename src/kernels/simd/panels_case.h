@@ -17,10 +17,10 @@ struct LayerShape {
   uint32_t images = 1, height = 1, width = 1;
   uint32_t inputs = 1, outputs = 1, groups = 1;
   graph::Window window = {};
+  graph::ConvAlgorithm algorithm = graph::ConvAlgorithm::kDirect;
   uint32_t output_pad = 0;
   graph::Activation activation = {};
   graph::Residual residual = graph::Residual::kNone;
-  graph::ConvAlgorithm algorithm = graph::ConvAlgorithm::kDirect;
 };
 
 /// How operands lie in memory.

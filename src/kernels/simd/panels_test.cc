@@ -145,6 +145,23 @@ TEST_P(SimdPanelsTest, SameBitsAsTheDefinitionForRandomLayers) {
   }
 }
 
+/// Groups of 2, 4 and 8 channels, several to a vector: whole vectors, partial ones, and chunks of
+/// many groups, of one, and of a part of one.
+TEST_P(SimdPanelsTest, SameBitsAsTheDefinitionForNarrowGroups) {
+  Random random(3);
+  for (int i = 0; i < kRandomLayers / 8; ++i) {
+    LayerShape shape = PickShape(random);
+    while (shape.kind != OpKind::kConv) shape = PickShape(random);
+    const uint32_t channels = 1U << Pick(random, 1, 3);
+    shape.groups = Pick(random, 2, 24);
+    shape.inputs = shape.outputs = shape.groups * channels;
+    SCOPED_TRACE(std::to_string(i) + ": " + Describe(shape));
+    LayerCase layer(shape, random());
+    ExpectSameBits(SimdPanels(GetParam()), layer, random);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(SimdPanelsTest, SameBitsAsTheDefinitionForLayersOfRealNetworks) {
   const graph::Window k3{
       .kernel_h = 3, .kernel_w = 3, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1};

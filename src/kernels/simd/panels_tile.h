@@ -9,7 +9,7 @@
 #if defined(__clang__)
 #define CORACLE_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define CORACLE_UNROLL _Pragma("GCC unroll 16")
+#define CORACLE_UNROLL _Pragma("GCC unroll 32")
 #endif
 
 namespace coracle::kernels {

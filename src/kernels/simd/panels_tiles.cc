@@ -28,9 +28,10 @@ TileBlocks::TileBlocks(const TileRequest& request) : request_(request) {
   const bool all_inside = rows_inside && inside_x_.count() == row_pixels_;
 
   const uint32_t run = part.x.taps * part.inputs;
-  contiguous_ = part.x.tap_step == 1 && in.pixel_stride == static_cast<ptrdiff_t>(part.inputs);
-  patches_ = part.inputs < kPatchInputsMax && part.y.taps * part.x.taps > 1 &&
-             (contiguous_ || part.inputs < 4);
+  contiguous_ = request.kind == SegmentKind::kRuns && part.x.tap_step == 1 &&
+                in.pixel_stride == static_cast<ptrdiff_t>(part.inputs);
+  patches_ = request.kind == SegmentKind::kRuns && part.inputs < kPatchInputsMax &&
+             part.y.taps * part.x.taps > 1 && (contiguous_ || part.inputs < 4);
   use_runs_ =
       patches_ || (contiguous_ && part.x.taps > 1 && (rows_inside || run <= kZeroPixelFloats));
   uint32_t k_end = request.k_end;
@@ -106,6 +107,10 @@ void TileBlocks::AddTile(uint32_t pixels) {
                            .outputs = &outputs_[pixels_used_],
                            .residuals = request_.has_residual ? &residuals_[pixels_used_] : nullptr,
                            .pixels = pixels};
+  const bool in_place = contiguous_ || !patches_;
+  if (in_place && x_ >= inside_x_.begin && x_ + pixels <= inside_x_.end) {
+    return AddInnerTile(list, pixels);
+  }
   for (uint32_t done = 0; done < pixels;) {
     if (x_ == row_pixels_) {
       x_ = 0;
@@ -122,15 +127,23 @@ void TileBlocks::AddTile(uint32_t pixels) {
   table_used_ += pixels * list.count;
 }
 
-/// The next `count` pixels, all in the current row.
-void TileBlocks::AddSpan(const SegmentList& list, uint32_t count, const float** column,
-                         uint32_t pixels) {
+/// A tile within one row no tap of which is left or right of the image: what most tiles are.
+void TileBlocks::AddInnerTile(const SegmentList& list, uint32_t pixels) {
+  AddOutputs(pixels);
+  FillInside(list, pixels, &table_[table_used_], pixels);
+  table_used_ += pixels * list.count;
+  x_ += pixels;
+}
+
+/// Where the next `count` pixels, all in the current row, go.
+void TileBlocks::AddOutputs(uint32_t count) {
   const PartAxis& axis = request_.part.x;
   const ptrdiff_t out_x = ptrdiff_t{axis.out_first} + ptrdiff_t{x_} * axis.out_step;
   const Image& image = request_.images[image_];
   const ptrdiff_t out_step = image.output.pixel_stride * axis.out_step;
   float* output = output_row_ + out_x * image.output.pixel_stride;
-  for (uint32_t i = 0; i < count; ++i) outputs_[pixels_used_ + i] = output + i * out_step;
+  float** const outputs = &outputs_[pixels_used_];
+  for (uint32_t i = 0; i < count; ++i, output += out_step) outputs[i] = output;
   if (request_.has_residual) {
     const ptrdiff_t stride = image.inputs.back().pixel_stride;
     const float* residual = residual_row_ + out_x * stride;
@@ -139,33 +152,49 @@ void TileBlocks::AddSpan(const SegmentList& list, uint32_t count, const float** 
     }
   }
   pixels_used_ += count;
-  const bool inside = x_ >= inside_x_.begin && x_ + count <= inside_x_.end;
-  if (inside && (contiguous_ || !patches_)) {
-    FillInside(list, count, column, pixels);
-  } else {
-    for (uint32_t i = 0; i < count; ++i) {
-      if (patches_) {
-        FillPatches(list, x_ + i, column + i, pixels);
-      } else {
-        FillTaps(list, x_ + i, column + i, pixels);
-      }
+}
+
+/// The next `count` pixels, all in the current row.
+void TileBlocks::AddSpan(const SegmentList& list, uint32_t count, const float** column,
+                         uint32_t pixels) {
+  AddOutputs(count);
+  AddWindows(list, count, column, pixels);
+}
+
+/// The windows of the next `count` pixels: those of pixels at the row's ends one by one.
+void TileBlocks::AddWindows(const SegmentList& list, uint32_t count, const float** column,
+                            uint32_t pixels) {
+  const uint32_t end = x_ + count;
+  const bool in_place = contiguous_ || !patches_;
+  while (x_ < end) {
+    if (in_place && x_ >= inside_x_.begin && x_ < inside_x_.end) {
+      const uint32_t run = std::min(end, inside_x_.end) - x_;
+      FillInside(list, run, column, pixels);
+      column += run;
+      x_ += run;
+      continue;
     }
+    if (patches_) {
+      FillPatches(list, x_, column, pixels);
+    } else {
+      FillTaps(list, x_, column, pixels);
+    }
+    ++column;
+    ++x_;
   }
-  x_ += count;
 }
 
 /// Segments in place: no tap is left or right of the image.
 void TileBlocks::FillInside(const SegmentList& list, uint32_t count, const float** column,
-                            uint32_t pixels) {
+                            uint32_t pixels) const {
   const ptrdiff_t step = request_.part.x.in_step * input_->pixel_stride;
+  const ptrdiff_t first = static_cast<ptrdiff_t>(x_) * step;
   const float* const* rows = &list == &runs_ ? run_rows_.data() : tap_rows_.data();
   for (uint32_t s = 0; s < list.count; ++s, column += pixels) {
-    if (rows[s] == nullptr) {
-      std::fill_n(column, count, kZeroPixel);
-      continue;
-    }
-    const float* first = rows[s] + (static_cast<ptrdiff_t>(x_) * step + list.segments[s].offset);
-    for (uint32_t i = 0; i < count; ++i) column[i] = first + i * step;
+    const bool outside = rows[s] == nullptr;
+    const float* window = outside ? kZeroPixel : rows[s] + (first + list.segments[s].offset);
+    const ptrdiff_t window_step = outside ? 0 : step;
+    for (uint32_t i = 0; i < count; ++i, window += window_step) column[i] = window;
   }
 }
 

@@ -26,6 +26,8 @@ struct TileRequest {
   RowRange rows;
   bool has_residual = false;
   PanelPart part;
+  /// kTaps: every segment is one whole tap of at most kZeroPixelFloats, in place.
+  SegmentKind kind = SegmentKind::kRuns;
   uint32_t k_begin = 0, k_end = 0;
   uint32_t tile_pixels = 1;   ///< at most; tiles are of near-equal size
   uint32_t block_pixels = 1;  ///< end a block at about this many
@@ -50,8 +52,12 @@ class TileBlocks {
   void EnterRow();
   bool TileInside(uint32_t pixels) const;
   void AddTile(uint32_t pixels);
+  void AddInnerTile(const SegmentList& list, uint32_t pixels);
+  void AddOutputs(uint32_t count);
   void AddSpan(const SegmentList& list, uint32_t count, const float** column, uint32_t pixels);
-  void FillInside(const SegmentList& list, uint32_t count, const float** column, uint32_t pixels);
+  void AddWindows(const SegmentList& list, uint32_t count, const float** column, uint32_t pixels);
+  void FillInside(const SegmentList& list, uint32_t count, const float** column,
+                  uint32_t pixels) const;
   void FillTaps(const SegmentList& list, uint32_t x, const float** column, uint32_t pixels);
   void FillPatches(const SegmentList& list, uint32_t x, const float** column, uint32_t pixels);
   const float* Patch(const SegmentList& list, uint32_t segment, uint32_t x);
