@@ -33,6 +33,8 @@ Result<std::unique_ptr<MemoryRegion>> PosixMemory::Reserve(uint64_t bytes) {
     TRY_ASSIGN(pages, MapPages(bytes, "memory"));
     // Advice: a refusal changes nothing else.
     (void)::madvise(pages.data(), pages.size(), MADV_DONTDUMP);
+    // Transforms and weights walk through many pages at a time. Never more memory than was mapped.
+    (void)::madvise(pages.data(), pages.size(), MADV_HUGEPAGE);
   }
   return std::unique_ptr<MemoryRegion>(std::make_unique<MappedRegion>(pages));
 }
