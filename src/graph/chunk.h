@@ -19,7 +19,8 @@ inline constexpr uint32_t kMaxChunkBytes = 256 * 1024;
 enum class ChunkKind : uint8_t {
   kPanels = 0,     ///< Conv, ConvTranspose, Dense: panels of output channels x a range of K.
   kDepthwise = 1,  ///< Depthwise Conv: a range of 16-channel blocks.
-  kConstant = 2,   ///< Affine, LayerNorm, Binary constant: the next bytes of one constant block.
+  kConstant = 2,   ///< Affine, LayerNorm, Recurrence, constant operands: the next bytes of one
+                   ///< constant block.
 };
 
 /// One sealed piece of a node's weights.

@@ -89,6 +89,25 @@ std::string Text(const DetectionHead& head) {
                      head.kind == DetectionHeadKind::kYolo ? "yolo" : "region", head.boxes,
                      head.classes);
 }
+std::string Text(const Recurrence& recurrence) {
+  static constexpr std::array<std::string_view, 4> kCells = {"elman", "gru", "gru_reset_after",
+                                                             "lstm"};
+  static constexpr std::array<std::string_view, 3> kStates = {"", " from_constant",
+                                                              " from_tensors"};
+  std::string text =
+      fmt::format(" {} {}", kCells.at(static_cast<size_t>(recurrence.cell)), recurrence.hidden);
+  if (recurrence.order == TimeOrder::kBackward) text += " backward";
+  text += kStates.at(static_cast<size_t>(recurrence.initial));
+  return recurrence.clip > 0 ? text + fmt::format(" clip={}", recurrence.clip) : text;
+}
+std::string Text(const Attention& attention) {
+  std::string text = fmt::format(" *{}", attention.scale);
+  if (attention.mask == AttentionMask::kTensor) text += " masked";
+  if (attention.mask == AttentionMask::kConstant) {
+    text += fmt::format(" mask[{}]", attention.mask_shape.ToString());
+  }
+  return text;
+}
 
 std::string ActivationText(const Activation& activation) {
   switch (activation.kind) {

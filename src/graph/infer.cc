@@ -145,6 +145,10 @@ Result<Shape> Dispatch(const ShapeCall& call) {
       return InferReorg(std::get<Reorg>(attrs), call);
     case OpKind::kDetectionHead:
       return InferDetectionHead(std::get<DetectionHead>(attrs), call);
+    case OpKind::kRecurrence:
+      return InferRecurrence(std::get<Recurrence>(attrs), call);
+    case OpKind::kAttention:
+      return InferAttention(std::get<Attention>(attrs), call);
   }
   return ShapeError(call, "is no operator");
 }
@@ -154,6 +158,13 @@ Status CheckOperands(const ShapeCall& call) {
   if (call.node.kind() == OpKind::kMatMul) expected = 2;
   if (const Binary* binary = std::get_if<Binary>(&call.node.attrs)) {
     expected = binary->operands == Operands::kTensors ? 2 : 1;
+  }
+  if (const Recurrence* recurrence = std::get_if<Recurrence>(&call.node.attrs)) {
+    const bool given = recurrence->initial == InitialState::kTensors;
+    if (given) expected = recurrence->cell == CellKind::kLstm ? 3 : 2;
+  }
+  if (const Attention* attention = std::get_if<Attention>(&call.node.attrs)) {
+    expected = attention->mask == AttentionMask::kTensor ? 4 : 3;
   }
   const bool any_count = call.node.kind() == OpKind::kConcat;
   if (any_count ? call.inputs.empty() : call.inputs.size() != expected) {

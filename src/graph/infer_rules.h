@@ -32,6 +32,9 @@ Result<Shape> InferResize(const Resize& attrs, const ShapeCall& call);
 Result<Shape> InferReorg(const Reorg& attrs, const ShapeCall& call);
 Result<Shape> InferDetectionHead(const DetectionHead& attrs, const ShapeCall& call);
 
+Result<Shape> InferRecurrence(const Recurrence& attrs, const ShapeCall& call);
+Result<Shape> InferAttention(const Attention& attrs, const ShapeCall& call);
+
 Result<Shape> InferConcat(const Concat& attrs, const ShapeCall& call);
 Result<Shape> InferSlice(const Slice& attrs, const ShapeCall& call);
 Result<Shape> InferTranspose(const Transpose& attrs, const ShapeCall& call);

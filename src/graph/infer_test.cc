@@ -156,5 +156,53 @@ TEST(RowsOf, FollowsTheRank) {
   EXPECT_EQ(RowsOf({2, 5, 3, 4, 7}).pixels, 12U);
 }
 
+TEST(InferShape, RecurrenceGivesItsStates) {
+  const Recurrence lstm{.cell = CellKind::kLstm, .hidden = 5};
+  for (const Stage stage : {Stage::kLogical, Stage::kRows}) {
+    ExpectShape(Infer(lstm, {{2, 7, 20}}, stage), {2, 7, 10});
+    ExpectShape(Infer(Recurrence{.cell = CellKind::kGru, .hidden = 5}, {{2, 7, 15}}, stage),
+                {2, 7, 5});
+    ExpectShape(Infer(Recurrence{.cell = CellKind::kElman, .hidden = 5}, {{2, 7, 5}}, stage),
+                {2, 7, 5});
+  }
+  Recurrence given = lstm;
+  given.initial = InitialState::kTensors;
+  ExpectShape(Infer(given, {{2, 7, 20}, {2, 1, 5}, {2, 1, 5}}), {2, 7, 10});
+  ExpectRefused(Infer(given, {{2, 7, 20}, {2, 1, 5}}));
+  ExpectRefused(Infer(given, {{2, 7, 20}, {2, 1, 5}, {1, 1, 5}}));
+  ExpectRefused(Infer(lstm, {{2, 7, 20}, {2, 1, 5}, {2, 1, 5}}));
+  ExpectRefused(Infer(lstm, {{2, 7, 19}}));
+  ExpectRefused(Infer(lstm, {{1, 2, 7, 20}}));
+  ExpectRefused(Infer(Recurrence{.hidden = 0}, {{2, 7, 20}}));
+  ExpectRefused(Infer(Recurrence{.hidden = 1U << 31}, {{2, 7, 20}}));
+  ExpectRefused(Infer(Recurrence{.hidden = 5, .clip = -1}, {{2, 7, 20}}));
+}
+
+TEST(InferShape, AttentionTakesTokensByStage) {
+  Attention attention;
+  ExpectShape(Infer(attention, {{2, 3, 7, 8}, {2, 3, 9, 8}, {2, 3, 9, 5}}), {2, 3, 7, 5});
+  ExpectShape(Infer(attention, {{2, 7, 3, 8}, {2, 9, 3, 8}, {2, 9, 3, 5}}, Stage::kRows),
+              {2, 7, 3, 5});
+  ExpectRefused(Infer(attention, {{2, 3, 7, 8}, {2, 3, 9, 8}, {2, 3, 8, 5}}));
+  ExpectRefused(Infer(attention, {{2, 3, 7, 8}, {2, 3, 9, 6}, {2, 3, 9, 5}}));
+  ExpectRefused(Infer(attention, {{2, 3, 7, 8}, {2, 1, 9, 8}, {2, 1, 9, 5}}));
+  ExpectRefused(Infer(attention, {{2, 3, 7, 8}, {1, 3, 9, 8}, {1, 3, 9, 5}}));
+  ExpectRefused(Infer(attention, {{3, 7, 8}, {3, 9, 8}, {3, 9, 5}}));
+  attention.mask = AttentionMask::kTensor;
+  const Shape q{2, 3, 7, 8};
+  const Shape k{2, 3, 9, 8};
+  for (const Shape& mask : {Shape{2, 3, 7, 9}, Shape{2, 1, 1, 9}, Shape{2, 3, 1, 9}}) {
+    ExpectShape(Infer(attention, {q, k, k, mask}), q);
+  }
+  for (const Shape& mask : {Shape{1, 3, 7, 9}, Shape{2, 2, 1, 9}, Shape{2, 1, 1, 1}, Shape{7, 9}}) {
+    ExpectRefused(Infer(attention, {q, k, k, mask}));
+  }
+  attention.mask = AttentionMask::kConstant;
+  attention.mask_shape = Shape{1, 1, 7, 9};
+  ExpectShape(Infer(attention, {q, k, k}), q);
+  attention.mask_shape = Shape{2, 1, 7, 9};
+  ExpectRefused(Infer(attention, {q, k, k}));
+}
+
 }  // namespace
 }  // namespace coracle::graph

@@ -6,9 +6,10 @@ namespace coracle::graph {
 
 std::string_view OpName(OpKind kind) {
   static constexpr std::array<std::string_view, kOpKindCount> kNames = {
-      "Conv",      "ConvTranspose", "Dense",  "MatMul",  "Pool",         "Reduce", "LayerNorm",
-      "Affine",    "Unary",         "Binary", "Softmax", "Resize",       "Concat", "Slice",
-      "Transpose", "Reshape",       "Pad",    "Reorg",   "DetectionHead"};
+      "Conv",          "ConvTranspose", "Dense",     "MatMul",  "Pool",    "Reduce",
+      "LayerNorm",     "Affine",        "Unary",     "Binary",  "Softmax", "Resize",
+      "Concat",        "Slice",         "Transpose", "Reshape", "Pad",     "Reorg",
+      "DetectionHead", "Recurrence",    "Attention"};
   const auto position = static_cast<size_t>(kind);
   CORACLE_CHECK(position < kNames.size());
   return kNames[position];
@@ -20,6 +21,23 @@ std::string_view AlgorithmName(ConvAlgorithm algorithm) {
   const auto position = static_cast<size_t>(algorithm);
   CORACLE_CHECK(position < kNames.size());
   return kNames[position];
+}
+
+uint32_t GateCount(CellKind cell) {
+  switch (cell) {
+    case CellKind::kElman:
+      return 1;
+    case CellKind::kGru:
+    case CellKind::kGruResetAfter:
+      return 3;
+    case CellKind::kLstm:
+      break;
+  }
+  return 4;
+}
+
+uint32_t StateChannels(const Recurrence& recurrence) {
+  return recurrence.cell == CellKind::kLstm ? 2 * recurrence.hidden : recurrence.hidden;
 }
 
 bool AllowsActivation(OpKind kind) {

@@ -223,10 +223,62 @@ struct DetectionHead {
   bool operator==(const DetectionHead&) const = default;
 };
 
+/// What one step of a Recurrence does with its input x (the gates beside each other, `hidden`
+/// values each), the step before it (h, and c of an LSTM) and the gates of h R + b. Gates in ONNX's
+/// order.
+enum class CellKind : uint8_t {
+  kElman = 0,          ///< h' = tanh(x + h R + b)
+  kGru = 1,            ///< z, r, n: n = tanh(x + (r h) R + b), h' = (1 - z) n + z h
+  kGruResetAfter = 2,  ///< the same, but n = tanh(x + r (h R + b))
+  kLstm = 3,           ///< i, o, f, g: c' = f c + i g, h' = o tanh(c')
+};
+enum class TimeOrder : uint8_t {
+  kForward = 0,
+  kBackward = 1,  ///< row s is the state after input rows rows - 1, rows - 2, ... rows - 1 - s
+};
+enum class InitialState : uint8_t {
+  kZero = 0,
+  kConstant = 1,  ///< WeightSource::initial_state, the same for every sequence
+  kTensors = 2,   ///< inputs[1]: h [N, 1, hidden]; of an LSTM inputs[2]: c
+};
+
+/// The steps of a recurrent layer over sequences [N, T, gates hidden], a time step a row; what the
+/// layer's own input adds to the gates is a Dense before it. Gives the states after each step: h
+/// [N, T, hidden]; of an LSTM h and c beside each other, [N, T, 2 hidden]. sigmoid for the gates z,
+/// r, i, o, f; tanh for n, g. Weight constant R [gates hidden, hidden], with bias b.
+struct Recurrence {
+  CellKind cell = CellKind::kLstm;
+  uint32_t hidden = 0;
+  TimeOrder order = TimeOrder::kForward;
+  InitialState initial = InitialState::kZero;
+  float clip = 0;  ///< > 0: what the gates' functions get is brought into [-clip, clip]
+  bool operator==(const Recurrence&) const = default;
+};
+
+uint32_t GateCount(CellKind cell);
+/// Channels of a Recurrence's output: 2 hidden for an LSTM, else hidden.
+uint32_t StateChannels(const Recurrence& recurrence);
+
+enum class AttentionMask : uint8_t {
+  kNone = 0,
+  kTensor = 1,    ///< inputs[3]
+  kConstant = 2,  ///< a constant of `mask_shape`
+};
+
+/// softmax(scale q k' + mask) v over q [N, heads, M, D], k [N, heads, T, D], v [N, heads, T, E]:
+/// [N, heads, M, E]. kRows: [N, M, heads, D] and so on, a token a row. The mask is [N, heads, M, T]
+/// (kRows [N, M, heads, T]), heads and M may be 1; a constant's N is 1.
+struct Attention {
+  float scale = 1;
+  AttentionMask mask = AttentionMask::kNone;
+  Shape mask_shape;  ///< kConstant; else rank 0
+  bool operator==(const Attention&) const = default;
+};
+
 /// The order is the file format's operator number: append only.
-using Attributes =
-    std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine, Unary, Binary,
-                 Softmax, Resize, Concat, Slice, Transpose, Reshape, Pad, Reorg, DetectionHead>;
+using Attributes = std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine,
+                                Unary, Binary, Softmax, Resize, Concat, Slice, Transpose, Reshape,
+                                Pad, Reorg, DetectionHead, Recurrence, Attention>;
 
 enum class OpKind : uint8_t {
   kConv,
@@ -248,9 +300,11 @@ enum class OpKind : uint8_t {
   kPad,
   kReorg,
   kDetectionHead,
+  kRecurrence,
+  kAttention,
 };
 inline constexpr uint8_t kOpKindCount = std::variant_size_v<Attributes>;
-static_assert(static_cast<uint8_t>(OpKind::kDetectionHead) + 1 == kOpKindCount);
+static_assert(static_cast<uint8_t>(OpKind::kAttention) + 1 == kOpKindCount);
 
 /// "Conv", "ConvTranspose", ...
 std::string_view OpName(OpKind kind);

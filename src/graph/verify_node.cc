@@ -120,6 +120,24 @@ Status CheckSource(const Graph& graph, const Node& node) {
       if (binary.operands == Operands::kTensors) return NodeError(node, "has a stray constant");
       return CheckWeight(node, binary.constant_shape);
     }
+    case OpKind::kRecurrence: {
+      const Recurrence& recurrence = std::get<Recurrence>(node.attrs);
+      const uint32_t sums = GateCount(recurrence.cell) * recurrence.hidden;
+      TRY(CheckWeight(node, {sums, recurrence.hidden}));
+      TRY(CheckVector(node, "bias", node.source->bias.size(), sums));
+      const bool constant = recurrence.initial == InitialState::kConstant;
+      if (node.source->initial_state.size() != (constant ? StateChannels(recurrence) : 0)) {
+        return NodeError(node, "its initial state does not fit");
+      }
+      return {};
+    }
+    case OpKind::kAttention: {
+      const Attention& attention = std::get<Attention>(node.attrs);
+      if (attention.mask != AttentionMask::kConstant) {
+        return NodeError(node, "has a stray constant");
+      }
+      return CheckWeight(node, attention.mask_shape);
+    }
     default:
       return NodeError(node, "cannot have weights");
   }
@@ -139,10 +157,16 @@ Status CheckChunks(const Graph& graph, const Node& node, int64_t& last_index) {
       break;
     case OpKind::kAffine:
     case OpKind::kLayerNorm:
+    case OpKind::kRecurrence:
       expected = ChunkKind::kConstant;
       break;
     case OpKind::kBinary:
       if (node.inputs.size() == 1) expected = ChunkKind::kConstant;
+      break;
+    case OpKind::kAttention:
+      if (std::get<Attention>(node.attrs).mask == AttentionMask::kConstant) {
+        expected = ChunkKind::kConstant;
+      }
       break;
     default:
       break;

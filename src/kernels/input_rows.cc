@@ -60,6 +60,13 @@ RowRange ResizeRows(const graph::Resize& resize, const Shape& in, const Shape& o
   return {first.low, last.high + 1};
 }
 
+RowRange RecurrenceRows(const graph::Recurrence& recurrence, uint32_t operand, uint32_t rows_in,
+                        RowRange rows) {
+  if (operand > 0) return rows.begin == 0 ? RowRange{0, 1} : RowRange{0, 0};
+  if (recurrence.order == graph::TimeOrder::kForward) return rows;
+  return {rows_in - rows.end, rows_in - rows.begin};
+}
+
 /// The smallest box that holds output rows `rows` (of the whole tensor).
 Box BoxOf(const Shape& shape, RowRange rows) {
   Box box;
@@ -202,6 +209,10 @@ RowRange InputRows(const Graph& graph, const Node& node, uint32_t operand, RowRa
       return ResizeRows(std::get<graph::Resize>(node.attrs), in, graph.shape(node.output), rows);
     case OpKind::kReorg:
       return {0, rows_in};
+    case OpKind::kRecurrence:
+      return RecurrenceRows(std::get<graph::Recurrence>(node.attrs), operand, rows_in, rows);
+    case OpKind::kAttention:  // queries and mask by row; every key and value
+      return operand == 0 || (operand == 3 && rows_in > 1) ? rows : RowRange{0, rows_in};
     default:
       break;
   }

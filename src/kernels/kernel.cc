@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kernels/attention.h"
 #include "kernels/index_map.h"
 #include "kernels/packing.h"
 #include "kernels/panel_workspace.h"
+#include "kernels/recurrence.h"
 #include "kernels/simd/row_kernels.h"
 #include "kernels/winograd.h"
 
@@ -71,10 +73,14 @@ PanelKernel PanelKernelOf(const KernelSet& set, const Graph& graph, const Node& 
   }
 }
 
+bool CarriesRows(const Node& node) { return node.kind() == OpKind::kRecurrence; }
+
 uint32_t RowGranule(const Node& node) { return WinogradOutputs(node); }
 
 uint64_t WorkspaceBytes(const Graph& graph, const Node& node) {
   if (IsWinograd(node)) return WinogradWorkspaceBytes(graph, node);
+  if (node.kind() == OpKind::kRecurrence) return RecurrenceWorkspaceBytes(node);
+  if (node.kind() == OpKind::kAttention) return AttentionWorkspaceBytes(graph, node);
   if (node.kind() != OpKind::kMatMul) return PanelWorkspaceBytes(graph, node);
   // Columns of B beside each other (whole vectors of up to 16 floats) and rows of K.
   const uint64_t columns = std::min(graph.shape(node.output).Back(0), kMatMulColumnsMax);
@@ -117,6 +123,14 @@ uint64_t MultiplyAdds(const Graph& graph, const Node& node) {
     case OpKind::kDense:
     case OpKind::kMatMul:
       return out_elements * in.Back(0);
+    case OpKind::kRecurrence: {
+      const auto& recurrence = std::get<graph::Recurrence>(node.attrs);
+      return in.Elements() * recurrence.hidden;
+    }
+    case OpKind::kAttention: {
+      const uint64_t tokens = graph.shape(node.inputs[1])[1];
+      return (in.Elements() + out_elements) * tokens;
+    }
     case OpKind::kPool: {
       const auto& pool = std::get<graph::Pool>(node.attrs);
       return out_elements * pool.window.kernel_h * pool.window.kernel_w;

@@ -1,9 +1,10 @@
 // The kernel interface: what the runtime calls, and what reference/ and simd/ each implement in
 // full.
 //
-// A node is computed by output rows (any range, in any order, by any number of workers) and, where
-// it has panels, by weight chunks. The bits of the result depend on neither: each sum is one FMA
-// chain in packed K order, starting from the bias (packing.h); each reduction has a fixed order.
+// A node is computed by output rows (any range, in any order, by any number of workers; but see
+// CarriesRows()) and, where it has panels, by weight chunks. The bits of the result depend on
+// neither: each sum is one FMA chain in packed K order, starting from the bias (packing.h); each
+// reduction has a fixed order.
 #pragma once
 
 #include <array>
@@ -94,6 +95,11 @@ uint64_t WorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
 /// True if the node's kernel may have its output exactly over inputs[operand] (same shape and
 /// strides).
 bool InPlaceAllowed(const graph::Graph& graph, const graph::Node& node, uint32_t operand);
+
+/// True if an output row is made from the one before it (Recurrence): rows are computed ascending,
+/// by one worker, while the row before them is still in its place. A ring of one row is enough: a
+/// row may overwrite the one before.
+bool CarriesRows(const graph::Node& node);
 
 /// Output rows that the kernel computes together: any range is right, but a range that begins or
 /// ends between two multiples of this (but for the last row) computes some rows for nothing. 1 for

@@ -26,6 +26,8 @@ KernelSet MakeSimdKernels(int64_t target) {
   AddPoolKernels(target, set);
   AddMatMulKernel(target, set);
   AddResizeKernel(target, set);
+  AddRecurrenceKernel(target, set);
+  AddAttentionKernel(target, set);
   set.rows[Position(OpKind::kConcat)] = MoveConcat;
   set.rows[Position(OpKind::kSlice)] = MoveSlice;
   set.rows[Position(OpKind::kTranspose)] = MoveTranspose;

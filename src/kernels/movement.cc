@@ -120,10 +120,95 @@ void MoveSlice(const RowArgs& args, RowRange rows) {
   for (const Image& image : args.images) CopyBox(box, image.inputs[0], image.output, rows);
 }
 
+namespace {
+
+/// Reflecting or repeating pads: an output row is an input row with its pixels, and channels,
+/// moved.
+class PadCopy {
+ public:
+  PadCopy(const Graph& graph, const Node& node)
+      : mode_(std::get<graph::Pad>(node.attrs).mode),
+        in_(AtLeastRank3(graph.shape(node.inputs[0]))),
+        out_(AtLeastRank3(graph.shape(node.output))) {
+    const auto& pad = std::get<graph::Pad>(node.attrs);
+    const uint32_t added = BoxCopy::Added(graph.shape(node.output));
+    std::copy(pad.before.begin(), pad.before.end(), before_.begin() + added);
+  }
+
+  void CopyRow(const Rows& in, const Rows& out, uint32_t y) const {
+    const auto from = Source(0, y / out_[1]) * in_[1] + Source(1, y % out_[1]);
+    CopyPixels(2, {in.Row(from), in.pixel_stride, in.DenseRow()},
+               {out.Row(y), out.pixel_stride, out.DenseRow()});
+  }
+
+ private:
+  /// The pixels of a row from some pixel on.
+  struct Pixels {
+    float* first = nullptr;
+    ptrdiff_t stride = 0;
+    bool dense = false;
+    Pixels From(uint64_t pixel) const {
+      return {first + static_cast<ptrdiff_t>(pixel) * stride, stride, dense};
+    }
+  };
+
+  uint32_t Source(uint32_t axis, uint32_t at) const {
+    return static_cast<uint32_t>(PadSource(mode_, before_[axis], in_[axis], at));
+  }
+  uint32_t Channels() const { return out_.rank() - 1; }
+
+  /// Pixels over axes [axis, Channels()).
+  void CopyPixels(uint32_t axis, const Pixels& in, const Pixels& out) const {
+    if (axis == Channels()) return CopyChannels(in.first, out.first);
+    uint64_t in_step = 1;
+    uint64_t out_step = 1;
+    for (uint32_t inner = axis + 1; inner < Channels(); ++inner) {
+      in_step *= in_[inner];
+      out_step *= out_[inner];
+    }
+    const uint32_t begin = before_[axis];
+    const uint32_t end = begin + in_[axis];
+    const bool run =
+        axis + 1 == Channels() && in.dense && out.dense && in_[Channels()] == out_[Channels()];
+    if (run) {
+      std::memcpy(out.From(begin).first, in.first,
+                  size_t{in_[axis]} * in_[Channels()] * sizeof(float));
+    }
+    for (uint32_t at = 0; at < out_[axis]; ++at) {
+      if (run && at == begin) at = end;
+      if (at == out_[axis]) break;
+      CopyPixels(axis + 1, in.From(Source(axis, at) * in_step), out.From(at * out_step));
+    }
+  }
+
+  void CopyChannels(const float* in, float* out) const {
+    const uint32_t count = in_[Channels()];
+    if (out_[Channels()] == count) {
+      std::memcpy(out, in, count * sizeof(float));
+      return;
+    }
+    for (uint32_t c = 0; c < out_[Channels()]; ++c) out[c] = in[Source(Channels(), c)];
+  }
+
+  const graph::PadMode mode_;
+  const Shape in_, out_;  // rank 3 or more
+  std::array<uint32_t, kMaxRank + 2> before_{};
+};
+
+}  // namespace
+
 void MovePad(const RowArgs& args, RowRange rows) {
   const Graph& graph = *args.graph;
   const auto& pad = std::get<graph::Pad>(args.node->attrs);
-  if (pad.mode != graph::PadMode::kConstant) return reference::Move(args, rows);
+  if (pad.mode != graph::PadMode::kConstant) {
+    const PadCopy copy(graph, *args.node);
+    for (const Image& image : args.images) {
+      for (uint32_t y = rows.begin; y < rows.end; ++y) {
+        copy.CopyRow(image.inputs[0], image.output, y);
+      }
+    }
+    return;
+  }
   const Shape& out = graph.shape(args.node->output);
   BoxCopy box(graph.shape(args.node->inputs[0]), out);
   for (size_t axis = 0; axis < pad.before.size(); ++axis) {
@@ -142,9 +227,13 @@ void MoveTranspose(const RowArgs& args, RowRange rows) {
   const Shape out = AtLeastRank3(out_shape);
   const Shape in = AtLeastRank3(graph.shape(args.node->inputs[0]));
   const uint32_t added = BoxCopy::Added(out_shape);
+  const auto source_axis = [&](uint32_t axis) {
+    return axis < added ? axis : perm[axis - added] + added;
+  };
+  const bool keeps_rows = source_axis(0) == 0 && source_axis(1) == 1;
   for (const Image& image : args.images) {
     const Rows& from = image.inputs[0];
-    if (from.ring_rows != 0) {
+    if (from.ring_rows != 0 && from.ring_rows < from.rows && !keeps_rows) {
       RowArgs one = args;
       one.images = {&image, 1};
       reference::Move(one, rows);
@@ -157,7 +246,7 @@ void MoveTranspose(const RowArgs& args, RowRange rows) {
     // The input's stride along each axis of the output.
     std::array<ptrdiff_t, kMaxRank + 2> strides{};
     for (uint32_t axis = 0; axis < out.rank(); ++axis) {
-      strides[axis] = in_strides.axis[axis < added ? axis : perm[axis - added] + added];
+      strides[axis] = in_strides.axis[source_axis(axis)];
     }
     StridedCopy copy;
     for (uint32_t axis = 2; axis < out.rank(); ++axis) {
@@ -166,7 +255,7 @@ void MoveTranspose(const RowArgs& args, RowRange rows) {
     for (uint32_t y = rows.begin; y < rows.end; ++y) {
       const ptrdiff_t offset =
           ptrdiff_t{y / out[1]} * strides[0] + ptrdiff_t{y % out[1]} * strides[1];
-      copy.Run(from.base + offset, image.output.Row(y));
+      copy.Run(keeps_rows ? from.Row(y) : from.base + offset, image.output.Row(y));
     }
   }
 }
@@ -187,28 +276,40 @@ void MoveReshape(const RowArgs& args, RowRange rows) {
   }
 }
 
+namespace {
+
+/// One output pixel of a Reorg. Where an output channel comes from (ReorgSource in index_map.cc) is
+/// split so that nothing is divided in the inner loop: channel (offset squeezed + n) s^2 + rest,
+/// 0 <= n < squeezed, comes from one pixel and channel n s^2 + plane of the input.
+void ReorgPixel(const Rows& in, const Rows& out, uint32_t s, uint32_t y, uint32_t x) {
+  const uint32_t blocks = s * s;
+  const uint32_t squeezed = in.channels / blocks;
+  const uint32_t plane = in.rows * in.pixels;
+  float* to = out.Pixel(y, x);
+  for (uint32_t rest = 0; rest < blocks; ++rest) {
+    const uint32_t flat = rest * out.rows * out.pixels + y * out.pixels + x;
+    const uint32_t left = flat % in.pixels * s;
+    const uint32_t top = flat / in.pixels * s;
+    for (uint32_t offset = 0; offset < blocks; ++offset) {
+      const uint32_t from = (top + offset / s) * in.pixels * s + left + offset % s;
+      const float* source = in.Pixel(from % plane / in.pixels, from % in.pixels) + from / plane;
+      float* target = to + size_t{offset} * squeezed * blocks + rest;
+      for (uint32_t n = 0; n < squeezed; ++n) {
+        target[size_t{n} * blocks] = source[size_t{n} * blocks];
+      }
+    }
+  }
+}
+
+}  // namespace
+
 void MoveReorg(const RowArgs& args, RowRange rows) {
-  // 32-bit arithmetic of ReorgSource (index_map.cc): an image has fewer than 2^31 elements.
+  // 32-bit arithmetic: an image has fewer than 2^31 elements.
   const uint32_t s = std::get<graph::Reorg>(args.node->attrs).stride;
   for (const Image& image : args.images) {
-    const Rows& in = image.inputs[0];
-    const Rows& out = image.output;
-    const uint32_t width = in.pixels;
-    const uint32_t plane = in.rows * in.pixels;
-    const uint32_t out_plane = out.rows * out.pixels;
-    const uint32_t squeezed = in.channels / (s * s);
     for (uint32_t y = rows.begin; y < rows.end; ++y) {
-      for (uint32_t x = 0; x < out.pixels; ++x) {
-        float* to = out.Pixel(y, x);
-        for (uint32_t c = 0; c < out.channels; ++c) {
-          const uint32_t flat = c * out_plane + y * out.pixels + x;
-          const uint32_t k = flat / plane;
-          const uint32_t offset = k / squeezed;
-          const uint32_t from_x = flat % width * s + offset % s;
-          const uint32_t from_y = flat % plane / width * s + offset / s;
-          const uint32_t from = from_x + width * s * (from_y + in.rows * s * (k % squeezed));
-          to[c] = in.Pixel(from % plane / width, from % width)[from / plane];
-        }
+      for (uint32_t x = 0; x < image.output.pixels; ++x) {
+        ReorgPixel(image.inputs[0], image.output, s, y, x);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "kernels/packing.h"
 #include "kernels/partition.h"
+#include "kernels/recurrence.h"
 
 namespace coracle::kernels {
 namespace {
@@ -149,15 +150,41 @@ void PackDepthwise(const Graph& graph, const Node& node, const ChunkDescriptor& 
   }
 }
 
+/// Floats [first, first + out.size()) of a Recurrence's block.
+void PackRecurrence(const graph::Recurrence& recurrence, const graph::WeightSource& source,
+                    uint64_t first, std::span<float> out) {
+  const CellGeometry cell(recurrence);
+  const FloatSource weight(source);
+  for (uint64_t i = 0; i < out.size() && first + i < cell.BlockFloats(); ++i) {
+    const CellGeometry::Origin origin = cell.OriginOf(first + i);
+    switch (origin.kind) {
+      case CellGeometry::Origin::kPadding:
+        break;
+      case CellGeometry::Origin::kBias:
+        out[i] = source.bias.empty() ? 0.0F : source.bias[origin.index];
+        break;
+      case CellGeometry::Origin::kWeight:
+        out[i] = weight.At(origin.index);
+        break;
+      case CellGeometry::Origin::kState:
+        out[i] = source.initial_state[origin.index];
+        break;
+    }
+  }
+}
+
 /// Floats [first, first + out.size()) of the node's constant block; past its end zero.
 void PackConstant(const Graph& graph, const Node& node, uint64_t first, std::span<float> out) {
   const graph::WeightSource& source = *node.source;
-  if (node.kind() == graph::OpKind::kBinary) {
-    const uint64_t count = std::get<graph::Binary>(node.attrs).constant_shape.Elements();
+  if (node.kind() == graph::OpKind::kBinary || node.kind() == graph::OpKind::kAttention) {
+    const uint64_t count = source.weight->shape.Elements();
     if (first < count) {
       FloatSource(source).Copy(first, out.first(std::min<uint64_t>(out.size(), count - first)));
     }
     return;
+  }
+  if (const auto* recurrence = std::get_if<graph::Recurrence>(&node.attrs)) {
+    return PackRecurrence(*recurrence, source, first, out);
   }
   const uint32_t channels = graph.shape(node.inputs[0]).Back(0);
   const uint64_t padded = RoundUp(channels, kPanelGranule);

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "kernels/partition.h"
+#include "kernels/recurrence.h"
 #include "kernels/winograd.h"
 
 namespace coracle::kernels {
@@ -269,6 +270,13 @@ PartTaps TapsOf(const Graph& graph, const Node& node, const PanelGeometry& panel
 }
 
 uint64_t ConstantBlockBytes(const Graph& graph, const Node& node) {
+  if (node.kind() == graph::OpKind::kRecurrence) {
+    return CellGeometry(std::get<graph::Recurrence>(node.attrs)).BlockFloats() * kFloatBytes;
+  }
+  if (const auto* attention = std::get_if<graph::Attention>(&node.attrs)) {
+    if (attention->mask != graph::AttentionMask::kConstant) return 0;
+    return attention->mask_shape.Elements() * kFloatBytes;
+  }
   if (node.kind() == graph::OpKind::kAffine || node.kind() == graph::OpKind::kLayerNorm) {
     return 2 * RoundUp(graph.shape(node.inputs[0]).Back(0), kPanelGranule) * kFloatBytes;
   }

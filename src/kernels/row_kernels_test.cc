@@ -104,6 +104,30 @@ TEST_F(RowKernels, Softmax) {
   Check(NodeOf(graph::Softmax{1}), {{2, 1000}}, 1e-6F);
 }
 
+TEST_F(RowKernels, Attention) {
+  for (int i = 0; i < 24; ++i) {
+    const uint32_t images = Draw(1, 2);
+    const uint32_t queries = Draw(1, 20);
+    const uint32_t tokens = Draw(1, i % 3 == 0 ? 90 : 20);
+    const uint32_t heads = Draw(1, 3);
+    const uint32_t depth = Draw(1, 40);
+    const uint32_t mask_queries = Draw(0, 1) == 1 ? queries : 1;
+    const uint32_t mask_heads = Draw(0, 1) == 1 ? heads : 1;
+    graph::Attention attrs;
+    attrs.scale = 0.3F;
+    attrs.mask = static_cast<graph::AttentionMask>(Draw(0, 2));
+    std::vector<Shape> inputs = {{images, queries, heads, depth},
+                                 {images, tokens, heads, depth},
+                                 {images, tokens, heads, Draw(1, 70)}};
+    if (attrs.mask == graph::AttentionMask::kTensor) {
+      inputs.push_back({images, mask_queries, mask_heads, tokens});
+    } else if (attrs.mask == graph::AttentionMask::kConstant) {
+      attrs.mask_shape = Shape{1, mask_queries, mask_heads, tokens};
+    }
+    Check(NodeOf(attrs), inputs, 1e-5F);
+  }
+}
+
 TEST_F(RowKernels, DetectionHead) {
   for (int i = 0; i < kRepeats; ++i) {
     graph::DetectionHead head;

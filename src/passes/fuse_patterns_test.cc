@@ -204,5 +204,116 @@ TEST(FuseGatedResidual, LeavesFullSizeFactorsAlone) {
   ExpectSameResults(builder.graph(), graph, 1);
 }
 
+/// Heads of width 4 of a Dense of x [N, T, C]; keys turned where `columns`.
+TensorIndex Heads(GraphForTest& b, TensorIndex x, bool columns) {
+  const Shape shape = b.shape(x);
+  const TensorIndex heads = b.Reshape(b.Dense(x, 12), {shape[0], shape[1], 3, 4});
+  return b.Transpose(
+      heads, columns ? std::vector<uint32_t>{0, 2, 3, 1} : std::vector<uint32_t>{0, 2, 1, 3});
+}
+
+enum class Mask { kNone, kInput, kConstant };
+
+TensorIndex SpellAttention(GraphForTest& b, TensorIndex x, bool columns, Mask mask) {
+  const Shape shape = b.shape(x);
+  graph::MatMul product;
+  if (!columns) product.transpose_b = graph::TransposeB::kYes;
+  TensorIndex scores = b.Add(product, {Heads(b, x, false), Heads(b, x, columns)});
+  scores = b.Scalar(BinaryKind::kMul, scores, 0.5F);
+  if (mask == Mask::kInput) {
+    scores = b.Binary(BinaryKind::kAdd, b.Input({shape[0], 1, 1, shape[1]}), scores);
+  } else if (mask == Mask::kConstant) {
+    const Shape each{1, 3, shape[1], shape[1]};
+    scores = b.Constant(BinaryKind::kAdd, scores, each, b.Floats(each.Elements(), -1, 2));
+  }
+  const TensorIndex weights = b.Add(graph::Softmax{3}, {scores});
+  const TensorIndex sum = b.Add(graph::MatMul{}, {weights, Heads(b, x, false)});
+  return b.Reshape(b.Transpose(sum, {0, 2, 1, 3}), {shape[0], shape[1], 12});
+}
+
+TEST(FuseAttention, TakesItsSpellingsAndMovesNothing) {
+  for (const uint32_t images : {1U, 2U}) {
+    for (const bool columns : {false, true}) {
+      for (const Mask mask : {Mask::kNone, Mask::kInput, Mask::kConstant}) {
+        GraphForTest builder;
+        const TensorIndex x = builder.Input({images, 6, 10});
+        builder.Output(builder.Dense(SpellAttention(builder, x, columns, mask), 5));
+        graph::Graph graph = builder.graph();
+        ASSERT_TRUE(RunPasses(graph).ok());
+        EXPECT_EQ(CountOf(graph, OpKind::kAttention), 1U) << graph::Dump(graph);
+        EXPECT_EQ(CountOf(graph, OpKind::kSoftmax), 0U) << graph::Dump(graph);
+        ExpectSameResults(builder.graph(), graph, 3);
+        const auto rows = LowerToRows(graph);
+        ASSERT_TRUE(rows.ok());
+        EXPECT_EQ(CountOf(*rows, OpKind::kTranspose), 0U) << graph::Dump(*rows);
+        ExpectSameResults(builder.graph(), *rows, 3);
+      }
+    }
+  }
+}
+
+TEST(FuseAttention, TakesRanksBelowFour) {
+  for (const bool heads : {false, true}) {
+    GraphForTest builder;
+    const auto shape = [&](uint32_t rows, uint32_t columns) {
+      return heads ? Shape{3, rows, columns} : Shape{rows, columns};
+    };
+    const TensorIndex q = builder.Input(shape(5, 4));
+    const TensorIndex k = builder.Input(shape(4, 7));
+    const TensorIndex v = builder.Input(shape(7, 6));
+    const TensorIndex scores = builder.Add(graph::MatMul{}, {q, k});
+    const TensorIndex weights = builder.Add(graph::Softmax{heads ? 2U : 1U}, {scores});
+    builder.Output(builder.Add(graph::MatMul{}, {weights, v}));
+    graph::Graph graph = builder.graph();
+    ASSERT_TRUE(RunPasses(graph).ok());
+    EXPECT_EQ(CountOf(graph, OpKind::kAttention), 1U) << graph::Dump(graph);
+    ExpectSameResults(builder.graph(), graph, 4);
+    const auto rows = LowerToRows(graph);
+    ASSERT_TRUE(rows.ok());
+    ExpectSameResults(builder.graph(), *rows, 4);
+  }
+}
+
+TEST(FuseAttention, LeavesScoresAloneThatAreReadElsewhere) {
+  for (const int spoiled : {0, 1, 2}) {
+    GraphForTest builder;
+    const TensorIndex q = builder.Input({1, 2, 5, 4});
+    const TensorIndex k = builder.Input({1, 2, 4, 5});
+    const TensorIndex scores = builder.Add(graph::MatMul{}, {q, k});
+    const TensorIndex weights = builder.Add(graph::Softmax{spoiled == 0 ? 2U : 3U}, {scores});
+    if (spoiled == 1) builder.Output(weights);
+    if (spoiled == 2) builder.Output(scores);
+    builder.Output(builder.Add(graph::MatMul{}, {weights, q}));
+    graph::Graph graph = builder.graph();
+    ASSERT_TRUE(RunPasses(graph).ok());
+    EXPECT_EQ(CountOf(graph, OpKind::kAttention), 0U);
+  }
+}
+
+TEST(Recurrence, KeepsItsMeaningThroughPassesAndLowering) {
+  for (const auto cell : {graph::CellKind::kElman, graph::CellKind::kGru,
+                          graph::CellKind::kGruResetAfter, graph::CellKind::kLstm}) {
+    GraphForTest builder;
+    const TensorIndex x = builder.Transpose(builder.Input({7, 2, 6}), {1, 0, 2});
+    const graph::Recurrence attrs{.cell = cell,
+                                  .hidden = 5,
+                                  .order = graph::TimeOrder::kBackward,
+                                  .initial = graph::InitialState::kConstant,
+                                  .clip = 0.4F};
+    const uint32_t sums = graph::GateCount(cell) * attrs.hidden;
+    graph::WeightSource source;
+    source.weight = MakeConstant({sums, 5}, builder.Floats(uint64_t{sums} * 5, -0.3F, 0.6F));
+    source.bias = builder.Floats(sums, -0.3F, 0.6F);
+    source.initial_state = builder.Floats(graph::StateChannels(attrs), -0.5F, 1);
+    const TensorIndex states = builder.Add(attrs, {builder.Dense(x, sums)}, source);
+    builder.Output(builder.Unary(states, ActivationKind::kTanh));
+    graph::Graph graph = builder.graph();
+    ASSERT_TRUE(RunPasses(graph).ok());
+    const auto rows = LowerToRows(graph);
+    ASSERT_TRUE(rows.ok());
+    ExpectSameResults(builder.graph(), *rows, 5);
+  }
+}
+
 }  // namespace
 }  // namespace coracle::passes

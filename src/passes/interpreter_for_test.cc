@@ -162,6 +162,10 @@ class Step {
         return ComputeTranspose(std::get<graph::Transpose>(node_.attrs).perm);
       case OpKind::kPad:
         return ComputePad(std::get<graph::Pad>(node_.attrs));
+      case OpKind::kRecurrence:
+        return ComputeRecurrence(std::get<graph::Recurrence>(node_.attrs));
+      case OpKind::kAttention:
+        return ComputeAttention(std::get<graph::Attention>(node_.attrs));
       default:
         CORACLE_CHECK(false);
     }
@@ -387,6 +391,110 @@ class Step {
         sum += std::exp(in().At(at) - largest);
       }
       out_.At(i) = std::exp(in().At(i) - largest) / sum;
+    });
+  }
+
+  void ComputeRecurrence(const graph::Recurrence& cell) {
+    const uint32_t steps = in().shape[1];
+    for (uint32_t n = 0; n < in().shape[0]; ++n) {
+      std::vector<double> h = FirstState(cell, n, 0);
+      std::vector<double> c = FirstState(cell, n, 1);
+      for (uint32_t s = 0; s < steps; ++s) {
+        const uint32_t t = cell.order == graph::TimeOrder::kForward ? s : steps - 1 - s;
+        ComputeStep(cell, {n, t}, h, c);
+        for (uint32_t j = 0; j < cell.hidden; ++j) {
+          out_.At({n, s, j}) = h[j];
+          if (cell.cell == graph::CellKind::kLstm) out_.At({n, s, cell.hidden + j}) = c[j];
+        }
+      }
+    }
+  }
+
+  std::vector<double> FirstState(const graph::Recurrence& cell, uint32_t n, uint32_t state) const {
+    std::vector<double> values(cell.hidden, 0);
+    if (state == 1 && cell.cell != graph::CellKind::kLstm) return values;
+    for (uint32_t j = 0; j < cell.hidden; ++j) {
+      if (cell.initial == graph::InitialState::kConstant) {
+        values[j] = node_.source->initial_state[state * cell.hidden + j];
+      } else if (cell.initial == graph::InitialState::kTensors) {
+        values[j] = inputs_[1 + state]->At({n, 0, j});
+      }
+    }
+    return values;
+  }
+
+  /// b + sum of R times `h`, gate `g`, unit `j`.
+  double Recurrent(const graph::Recurrence& cell, uint32_t g, uint32_t j,
+                   const std::vector<double>& h) const {
+    const std::vector<double> weights = Floats(*node_.source->weight);
+    const size_t row = size_t{g} * cell.hidden + j;
+    double sum = node_.source->bias.empty() ? 0.0 : double{node_.source->bias[row]};
+    for (uint32_t k = 0; k < cell.hidden; ++k) sum += weights[row * cell.hidden + k] * h[k];
+    return sum;
+  }
+
+  void ComputeStep(const graph::Recurrence& cell, const Index& at, std::vector<double>& h,
+                   std::vector<double>& c) const {
+    using graph::CellKind;
+    const auto clip = [&](double x) {
+      return cell.clip > 0 ? std::clamp(x, -double{cell.clip}, double{cell.clip}) : x;
+    };
+    const auto x = [&](uint32_t g, uint32_t j) {
+      return in().At({at[0], at[1], g * cell.hidden + j});
+    };
+    const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
+    const std::vector<double> before = h;
+    std::vector<double> passed = h;
+    const auto gate = [&](uint32_t g, uint32_t j) {
+      return clip(x(g, j) + Recurrent(cell, g, j, before));
+    };
+    if (cell.cell == CellKind::kGru) {
+      for (uint32_t j = 0; j < cell.hidden; ++j) passed[j] *= sigmoid(gate(1, j));
+    }
+    for (uint32_t j = 0; j < cell.hidden; ++j) {
+      if (cell.cell == CellKind::kElman) {
+        h[j] = std::tanh(gate(0, j));
+      } else if (cell.cell == CellKind::kLstm) {
+        c[j] = sigmoid(gate(2, j)) * c[j] + sigmoid(gate(0, j)) * std::tanh(gate(3, j));
+        h[j] = sigmoid(gate(1, j)) * std::tanh(c[j]);
+      } else {
+        const double sum = Recurrent(cell, 2, j, passed);
+        const double kept = cell.cell == CellKind::kGru ? sum : sigmoid(gate(1, j)) * sum;
+        const double z = sigmoid(gate(0, j));
+        h[j] = (1 - z) * std::tanh(clip(x(2, j) + kept)) + z * before[j];
+      }
+    }
+  }
+
+  void ComputeAttention(const graph::Attention& attention) {
+    const auto index = [this](uint32_t n, uint32_t head, uint32_t token, uint32_t channel) {
+      return rows_ ? Index{n, token, head, channel} : Index{n, head, token, channel};
+    };
+    Array constant;
+    const Array* mask = inputs_.size() > 3 ? inputs_[3] : nullptr;
+    if (attention.mask == graph::AttentionMask::kConstant) {
+      constant = {attention.mask_shape, Floats(*node_.source->weight)};
+      mask = &constant;
+    }
+    const uint32_t tokens = inputs_[1]->shape[rows_ ? 1 : 2];
+    ForEachIndex(out_.shape, [&](const Index& i) {
+      const uint32_t head = i[rows_ ? 2 : 1];
+      const uint32_t query = i[rows_ ? 1 : 2];
+      double sum = 0;
+      double total = 0;
+      for (uint32_t t = 0; t < tokens; ++t) {
+        double score = 0;
+        for (uint32_t d = 0; d < in().shape[3]; ++d) {
+          score += in().At(index(i[0], head, query, d)) * inputs_[1]->At(index(i[0], head, t, d));
+        }
+        score *= double{attention.scale};
+        if (mask != nullptr) {
+          score += mask->At(Broadcast(index(i[0], head, query, t), mask->shape));
+        }
+        total += std::exp(score);
+        sum += std::exp(score) * inputs_[2]->At(index(i[0], head, t, i[3]));
+      }
+      out_.At(i) = sum / total;
     });
   }
 

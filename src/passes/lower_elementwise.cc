@@ -31,8 +31,17 @@ Shape WithLeadingOnes(const Shape& shape, uint32_t rank) {
   return full;
 }
 
-/// The constant's elements in the order that `layout` gives them. Shares the bytes if it is the
-/// order that they have.
+/// Of two values, the one whose layout the result takes: the larger, and of equal ones the one
+/// that lies as images do, or the first.
+const Value& Leader(const Value& a, const Value& b) {
+  const uint64_t elements_a = a.shape.Elements();
+  const uint64_t elements_b = b.shape.Elements();
+  if (elements_a != elements_b) return elements_a > elements_b ? a : b;
+  return a.layout != ChannelsLast() && b.layout == ChannelsLast() ? b : a;
+}
+
+}  // namespace
+
 std::shared_ptr<const graph::Constant> Permuted(const graph::Constant& constant, const Shape& shape,
                                                 const Layout& layout) {
   auto result = std::make_shared<graph::Constant>(constant);
@@ -58,17 +67,6 @@ std::shared_ptr<const graph::Constant> Permuted(const graph::Constant& constant,
   result->owner = std::move(moved);
   return result;
 }
-
-/// Of two values, the one whose layout the result takes: the larger, and of equal ones the one
-/// that lies as images do, or the first.
-const Value& Leader(const Value& a, const Value& b) {
-  const uint64_t elements_a = a.shape.Elements();
-  const uint64_t elements_b = b.shape.Elements();
-  if (elements_a != elements_b) return elements_a > elements_b ? a : b;
-  return a.layout != ChannelsLast() && b.layout == ChannelsLast() ? b : a;
-}
-
-}  // namespace
 
 Value Lowering::LowerUnary(const Node& node) {
   const Value& input = Operand(node, 0);

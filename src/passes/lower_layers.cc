@@ -9,8 +9,9 @@ namespace coracle::passes {
 using graph::Node;
 using graph::TensorIndex;
 
-Value Lowering::LowerImage(const Node& node) {
-  const Layout layout = ChannelsLast();
+Value Lowering::LowerImage(const Node& node) { return LowerSequence(node, ChannelsLast()); }
+
+Value Lowering::LowerSequence(const Node& node, const Layout& layout) {
   std::vector<TensorIndex> inputs;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     inputs.push_back(InLayout(Operand(node, i), layout));
@@ -61,6 +62,19 @@ Value Lowering::LowerMatMul(const Node& node) {
   const TensorIndex left = InLayout(a, straight);
   const TensorIndex right = InLayout(b, flip ? swapped : straight);
   return Emit(node, attrs, {left, right}, straight);
+}
+
+Value Lowering::LowerAttention(const Node& node) {
+  const Layout layout = {0, 2, 1, 3};  // tokens, heads, channels
+  auto attention = std::get<graph::Attention>(node.attrs);
+  if (attention.mask != graph::AttentionMask::kConstant) return LowerSequence(node, layout);
+  Node lowered = node;
+  auto source = std::make_shared<graph::WeightSource>(*node.source);
+  source->weight = Permuted(*node.source->weight, attention.mask_shape, layout);
+  attention.mask_shape = source->weight->shape;
+  lowered.attrs = attention;
+  lowered.source = std::move(source);
+  return LowerSequence(lowered, layout);
 }
 
 }  // namespace coracle::passes

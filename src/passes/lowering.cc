@@ -112,6 +112,12 @@ Status Lowering::LowerNode(const Node& node) {
     case OpKind::kReduce:
       value = LowerReduce(node);
       break;
+    case OpKind::kRecurrence:
+      value = LowerSequence(node, IdentityLayout(3));
+      break;
+    case OpKind::kAttention:
+      value = LowerAttention(node);
+      break;
   }
   return {};
 }

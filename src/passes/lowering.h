@@ -3,6 +3,7 @@
 // operator cannot take the layout that its operand has. Internal to passes/.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ class Lowering {
   Value LowerDense(const graph::Node& node);
   Value LowerMatMul(const graph::Node& node);
   Value LowerLastAxis(const graph::Node& node, uint32_t axis);
+  /// All operands and the result in `layout`.
+  Value LowerSequence(const graph::Node& node, const Layout& layout);
+  Value LowerAttention(const graph::Node& node);
   Value LowerUnary(const graph::Node& node);
   Value LowerBinary(const graph::Node& node);
   Value LowerBinaryConstant(const graph::Node& node);
@@ -77,5 +81,10 @@ class Lowering {
   std::vector<std::vector<const graph::Node*>> uses_;  // by logical tensor
   std::vector<bool> is_output_;                        // by logical tensor
 };
+
+/// The constant's elements in the order that `layout` gives them. Shares the bytes if it is the
+/// order that they have.
+std::shared_ptr<const graph::Constant> Permuted(const graph::Constant& constant, const Shape& shape,
+                                                const Layout& layout);
 
 }  // namespace coracle::passes

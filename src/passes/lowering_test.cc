@@ -132,5 +132,28 @@ TEST(Lowering, ReducesInTheFormsThatKernelsHave) {
   }
 }
 
+TEST(SplitGlobalPooling, LetsTheRowsOfLargeMapsFlowPast) {
+  // Of 320 columns a window takes 160; small maps and one row stay whole, and so do sums.
+  struct Case {
+    Shape shape;
+    graph::ReduceKind kind;
+    size_t pools;
+  };
+  const Case cases[] = {{{1, 8, 60, 320}, graph::ReduceKind::kMean, 1},
+                        {{2, 8, 90, 100}, graph::ReduceKind::kMax, 1},
+                        {{1, 8, 60, 320}, graph::ReduceKind::kSum, 0},
+                        {{1, 8, 9, 20}, graph::ReduceKind::kMean, 0}};
+  for (const Case& test : cases) {
+    GraphForTest builder;
+    const TensorIndex x = builder.Input(test.shape);
+    builder.Output(builder.Add(graph::Reduce{test.kind, {2, 3}}, {x}));
+    const auto rows = LowerToRows(builder.graph());
+    ASSERT_TRUE(rows.ok()) << rows.error().message;
+    EXPECT_EQ(CountOf(*rows, OpKind::kPool), test.pools) << graph::Dump(*rows);
+    EXPECT_EQ(CountOf(*rows, OpKind::kReduce), 1U);
+    ExpectSameResults(builder.graph(), *rows, 6);
+  }
+}
+
 }  // namespace
 }  // namespace coracle::passes

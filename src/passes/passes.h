@@ -47,6 +47,13 @@ size_t FoldPad(graph::Graph& graph);
 /// A factor on a MatMul's operands or result into MatMul::scale.
 size_t FoldMatMulScale(graph::Graph& graph);
 
+/// softmax(scale q k' [+ mask]) v: Attention, which never has all scores. kLogical only.
+size_t FuseAttention(graph::Graph& graph);
+
+/// The mean or maximum of a large map: each row's first, so that rows can flow past; then theirs.
+/// kRows only; differs by rounding.
+size_t SplitGlobalPooling(graph::Graph& graph);
+
 /// A Unary into the node before it.
 size_t FuseActivation(graph::Graph& graph);
 

@@ -32,6 +32,7 @@ constexpr std::array kLogicalPasses = {
     Pass{"fold pad", &FoldPad},
     Pass{"fold linear back", &FoldLinearBack},
     Pass{"fold matmul scale", &FoldMatMulScale},
+    Pass{"fuse attention", &FuseAttention},
     Pass{"fold linear forward", &FoldLinearForward},
     Pass{"fuse activation", &FuseActivation},
     Pass{"fuse residual", &FuseResidual},
@@ -46,6 +47,7 @@ constexpr std::array kRowsPasses = {
     Pass{"fold linear forward", &FoldLinearForward},
     Pass{"fuse activation", &FuseActivation},
     Pass{"fuse residual", &FuseResidual},
+    Pass{"split global pooling", &SplitGlobalPooling},
 };
 
 /// Rounds until a fixed point; far more than any chain of rewrites has needed.

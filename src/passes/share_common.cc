@@ -27,7 +27,8 @@ bool SameSource(const graph::WeightSource* a, const graph::WeightSource* b) {
   if (a == b) return true;
   if (a == nullptr || b == nullptr) return false;
   return SameConstant(a->weight.get(), b->weight.get()) && a->dense_order == b->dense_order &&
-         a->flattened_from == b->flattened_from && a->scale == b->scale && a->bias == b->bias;
+         a->flattened_from == b->flattened_from && a->scale == b->scale && a->bias == b->bias &&
+         a->initial_state == b->initial_state;
 }
 
 bool SameNode(const graph::Graph& graph, const Node& a, const Node& b) {

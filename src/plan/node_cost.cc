@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "kernels/kernel.h"
 #include "kernels/packing.h"
+#include "kernels/recurrence.h"
 #include "plan/pixel_work.h"
 
 namespace coracle::plan {
@@ -101,6 +102,10 @@ NodeCost::NodeCost(const Graph& graph, const Node& node, const MachineRates& rat
     CountPanels(graph, node, rates);
   } else if (node.kind() == OpKind::kMatMul) {
     CountMatMul(graph, node, rates);
+  } else if (node.kind() == OpKind::kRecurrence) {
+    CountRecurrence(graph, node, rates);
+  } else if (node.kind() == OpKind::kAttention) {
+    CountAttention(graph, node, rates);
   } else {
     CountPixels(graph, node, rates);
   }
@@ -212,6 +217,37 @@ void NodeCost::CountMatMul(const Graph& graph, const Node& node, const MachineRa
   call_ns_ = rates.call_ns + packed / kLanes * rates.vector_ns * (transposed ? 6 : 0.8);
 }
 
+void NodeCost::CountRecurrence(const Graph& graph, const Node& node, const MachineRates& rates) {
+  constexpr double kShare = 0.45;  // of the panel kernel's rate: every weight is read once a step
+  const auto& recurrence = std::get<graph::Recurrence>(node.attrs);
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  const double rows = OutputRows(graph, node);
+  const double groups = std::ceil(double{1} * out.images / kernels::kRecurrenceImages);
+  const auto flops = 2 * static_cast<double>(kernels::MultiplyAdds(graph, node));
+  const double units = Vectors(recurrence.hidden) * graph::GateCount(recurrence.cell);
+  row_ns_ = flops / (rates.fma_gflops * kShare) / rows +
+            groups * FarShare(weight_bytes_) * weight_far_ns_ +
+            out.images * units * (rates.exponential_ns + rates.vector_ns);
+  single_row_ns_ = row_ns_;
+  call_ns_ = rates.call_ns;
+}
+
+void NodeCost::CountAttention(const Graph& graph, const Node& node, const MachineRates& rates) {
+  constexpr double kShare = 0.8;  // of the panel kernel's rate
+  constexpr double kTransposed = 6;
+  const double rows = OutputRows(graph, node);
+  const Shape& keys = graph.shape(node.inputs[1]);
+  const auto flops = 2 * static_cast<double>(kernels::MultiplyAdds(graph, node));
+  const RowShape out = graph::RowsOf(graph.shape(node.output));
+  const double scores = double{1} * out.images * rows * out.pixels * Vectors(keys[1]);
+  row_ns_ =
+      (flops / (rates.fma_gflops * kShare) + scores * (rates.exponential_ns + rates.vector_ns)) /
+      rows;
+  single_row_ns_ = row_ns_;
+  call_ns_ =
+      rates.call_ns + static_cast<double>(keys.Elements()) / kLanes * rates.vector_ns * kTransposed;
+}
+
 void NodeCost::CountPixels(const Graph& graph, const Node& node, const MachineRates& rates) {
   const RowShape out = graph::RowsOf(graph.shape(node.output));
   const double images = kernels::PerImage(graph, node) ? out.images : 1;
@@ -242,7 +278,8 @@ void NodeCost::CountBytes(const Graph& graph, const Node& node, const MachineRat
       const auto out = static_cast<double>(graph.shape(node.output).Elements());
       repeats_ = winograd_.panels - 1 + 2 * (winograd_.runs - 1) * out / in;
     }
-  } else if (node.kind() != OpKind::kMatMul) {
+  } else if (node.kind() != OpKind::kMatMul && node.kind() != OpKind::kRecurrence &&
+             node.kind() != OpKind::kAttention) {
     share = WorkOf(graph, node).far;
   }
   far_byte_ns_ = share / rates.activation_gbps;

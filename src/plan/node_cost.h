@@ -70,6 +70,10 @@ class NodeCost {
   void CountDepthwise(const graph::Graph& graph, const graph::Node& node,
                       const MachineRates& rates);
   void CountMatMul(const graph::Graph& graph, const graph::Node& node, const MachineRates& rates);
+  void CountRecurrence(const graph::Graph& graph, const graph::Node& node,
+                       const MachineRates& rates);
+  void CountAttention(const graph::Graph& graph, const graph::Node& node,
+                      const MachineRates& rates);
   void CountPixels(const graph::Graph& graph, const graph::Node& node, const MachineRates& rates);
   void CountBytes(const graph::Graph& graph, const graph::Node& node, const MachineRates& rates);
   double TilesNs(uint32_t rows) const;

@@ -13,8 +13,8 @@
 
 namespace coracle::plan {
 
-/// Rows that every node makes at a time (see RowFlow), by flow; the last two: whole layers (one node
-/// a segment only), those of one input or of all together.
+/// Rows that every node makes at a time (see RowFlow), by flow; the last two: whole layers (one
+/// node a segment only), those of one input or of all together.
 inline constexpr std::array<uint32_t, 7> kFlowRows{1, 2, 4, 8, 24, UINT32_MAX, UINT32_MAX};
 inline constexpr uint32_t kFlowCount = kFlowRows.size();
 inline constexpr uint32_t kWholeFlow = kFlowCount - 2;

@@ -84,7 +84,7 @@ PixelWork WorkOf(const Graph& graph, const Node& node) {
     case OpKind::kTranspose:
       return {.vectors = 3 * vectors, .far = 3};
     case OpKind::kReorg:
-      return {.vectors = 100 * vectors, .far = 3};
+      return {.vectors = 6 * vectors, .far = 3};
     default:  // Slice, Reshape, Pad: copies
       return {.pixels = 0.3, .vectors = 0.5 * vectors, .far = 2};
   }

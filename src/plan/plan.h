@@ -130,7 +130,8 @@ struct Action {
 
 /// One or more nodes, computed together by a list of actions in this order. No worker begins an
 /// action before all have ended the one before it. Each part's rows are computed exactly once,
-/// ascending; the only part of a step without windows may also go descending.
+/// ascending; the only part of a step without windows may also go descending, unless it carries
+/// rows (kernels::CarriesRows()).
 struct Step {
   Form form = Form::kLayer;
   Turns turns = Turns::kOneByOne;

@@ -201,7 +201,11 @@ class CascadeBuilder {
       if (cut || alone || several) plan_.steps.emplace_back();
       alone = several;
       plan_.steps.back().parts.push_back(PartFor(static_cast<graph::NodeIndex>(i)));
-      plan_.steps.back().workers = options_.workers;
+    }
+    for (Step& step : plan_.steps) {
+      const bool divided = std::any_of(step.parts.begin(), step.parts.end(),
+                                       [](const Part& part) { return part.split != Split::kNone; });
+      step.workers = divided ? options_.workers : 1;
     }
   }
 
@@ -213,7 +217,7 @@ class CascadeBuilder {
       const bool held = options_.weights == WeightsMode::kStreamed && HasConstants(node);
       part.weights = held ? WeightsMode::kHeld : options_.weights;
     }
-    if (options_.workers == 1) return part;
+    if (options_.workers == 1 || kernels::CarriesRows(node)) return part;
     const auto groups = std::count_if(node.weights.chunks.begin(), node.weights.chunks.end(),
                                       [](const auto& chunk) { return chunk.k_begin == 0; });
     const bool panels = options_.split == Split::kPanels &&

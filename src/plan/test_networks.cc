@@ -147,6 +147,16 @@ T NetworkBuilder::Slice(T in, uint32_t axis, uint32_t begin, uint32_t count) {
 
 T NetworkBuilder::Reshape(T in, Shape shape) { return Append(graph::Reshape{}, {in}, shape); }
 
+T NetworkBuilder::Recurrence(const graph::Recurrence& cell, std::vector<T> inputs) {
+  return Append(cell, std::move(inputs));
+}
+
+T NetworkBuilder::Attention(T q, T k, T v) {
+  graph::Attention attention;
+  attention.scale = 0.4F;
+  return Append(attention, {q, k, v});
+}
+
 void NetworkBuilder::Output(T tensor) {
   const Shape& shape = graph_.shape(tensor);
   graph_.outputs.push_back(

@@ -35,6 +35,8 @@ class NetworkBuilder {
   T Concat(std::vector<T> inputs, uint32_t axis);
   T Slice(T in, uint32_t axis, uint32_t begin, uint32_t count);
   T Reshape(T in, Shape shape);
+  T Recurrence(const graph::Recurrence& cell, std::vector<T> inputs);
+  T Attention(T q, T k, T v);
   void Output(T tensor);
 
   const Shape& ShapeOf(T tensor) const { return graph_.shape(tensor); }
@@ -55,6 +57,8 @@ graph::Graph MakeDenseNet121();
 graph::Graph MakeUNet(uint32_t side);
 /// A random mix of branches, concatenations, slices, residuals, reshapes and heads.
 graph::Graph MakeRandomNetwork(uint32_t seed);
+/// A random mix of recurrences, attention and dense layers over sequences.
+graph::Graph MakeRandomSequences(uint32_t seed);
 /// `nodes` small convolutions in a row, every third with a residual.
 graph::Graph MakeChain(uint32_t nodes, uint32_t side);
 

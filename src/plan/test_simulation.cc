@@ -322,6 +322,9 @@ class Simulation {
     for (uint32_t operand = 0; operand < node.inputs.size(); ++operand) {
       if (InPlace(node, operand)) read(operand);
     }
+    if (kernels::CarriesRows(node) && range.begin > 0) {
+      ReadRows(node.output, {range.begin - 1, range.begin}, when);
+    }
     for (uint32_t image = 0; image < images; ++image) {
       WriteRows(node.output, {image * out.rows + range.begin, image * out.rows + range.end});
     }

@@ -115,6 +115,10 @@ class ActionReplay {
                               needed.end, ledger_.graph.tensor(node.inputs[operand]).name));
       }
     }
+    if (kernels::CarriesRows(node) && rows.begin > 0 &&
+        !IsThere(node.output, {rows.begin - 1, rows.begin})) {
+      return StepError(node, fmt::format("has lost row {} of its output", rows.begin - 1));
+    }
     if (const auto window = view_.WindowOf(node.output)) {
       if (rows.count() > step_.windows[*window].ring_rows) {
         return StepError(node, "computes more rows than its window has");
@@ -137,6 +141,9 @@ class ActionReplay {
     if (!next) return StepError(node, "computes its rows out of order");
     if (part.descending && (parts_.size() > 1 || !windows_.empty())) {
       return StepError(node, "computes rows of a cascade from the last to the first");
+    }
+    if (part.descending && kernels::CarriesRows(node)) {
+      return StepError(node, "makes rows of rows from the last to the first");
     }
     const bool several = graph::RowsOf(covered_.shape(node.output)).images > 1;
     if (several && (parts_.size() > 1 || rows.count() != part.rows)) {

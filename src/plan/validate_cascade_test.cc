@@ -372,6 +372,19 @@ TEST(ValidateCascade, OnlyStepsOfOneNodeMayGoDescending) {
   }
 }
 
+TEST(ValidateCascade, RecurrencesNeverGoDescending) {
+  NetworkBuilder net;
+  const auto gates = net.Input({1, 8, 32});
+  net.Output(net.Recurrence({.cell = graph::CellKind::kLstm, .hidden = 8}, {gates}));
+  const graph::Graph graph = net.Finish();
+  Plan plan = MakeCascadePlan(graph, CascadeOptions{});
+  ASSERT_TRUE(Validate(graph, plan).ok());
+  ASSERT_EQ(Simulate(graph, plan), "");
+  ASSERT_GT(plan.steps[0].actions.size(), 1U);
+  std::reverse(plan.steps[0].actions.begin(), plan.steps[0].actions.end());
+  EXPECT_FALSE(Validate(graph, plan).ok());
+}
+
 TEST(ValidateCascade, TakesMillisecondsForManyActions) {
   const graph::Graph graph = MakeChain(499, 200);
   CascadeOptions options;

@@ -66,5 +66,24 @@ TEST(ValidateMutants, OfCascadesAreRejectedOrRight) {
   EXPECT_GT(tally.accepted, 200U);
 }
 
+TEST(ValidateMutants, OfSequencesAreRejectedOrRight) {
+  Tally tally;
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    const graph::Graph graph = MakeRandomSequences(seed);
+    Mutator mutator(seed);
+    const Result<Plan> planned =
+        MakePlan(graph, {FindLeastBudget(graph).bytes * (1 + seed % 2), 1 + seed % 3, {}});
+    ASSERT_TRUE(planned.ok());
+    ASSERT_EQ(TryMutants(graph, *planned, 20, mutator, tally), "") << "seed " << seed;
+    const Plan cascade = MakeCascadePlan(graph, mutator.Options(graph));
+    const Status status = Validate(graph, cascade);
+    ASSERT_TRUE(status.ok()) << "seed " << seed << ": " << status.error().message;
+    ASSERT_EQ(Simulate(graph, cascade), "") << "seed " << seed;
+    ASSERT_EQ(TryMutants(graph, cascade, 20, mutator, tally), "") << "seed " << seed;
+  }
+  EXPECT_GT(tally.rejected, 400U);
+  EXPECT_GT(tally.accepted, 200U);
+}
+
 }  // namespace
 }  // namespace coracle::plan

@@ -38,12 +38,15 @@ std::optional<Region> RegionOf(const PoolRange& range, uint64_t bytes, uint64_t 
 bool MayMeet(const Region& a, const Region& b) {
   if (a.width == 0 || b.width == 0) return false;
   if (a.end() <= b.begin || b.end() <= a.begin) return false;
-  const bool same_grid = a.pitch == b.pitch && !a.contiguous() && !b.contiguous();
-  if (!same_grid) return true;
+  // A run without gaps (one pixel, say) is seen on the other's grid.
+  if (a.contiguous() && b.contiguous()) return true;
+  if (a.pitch != b.pitch && !a.contiguous() && !b.contiguous()) return true;
+  const uint64_t pitch = a.contiguous() ? b.pitch : a.pitch;
+  const uint64_t a_run = a.contiguous() ? a.end() - a.begin : a.width;
+  const uint64_t b_run = b.contiguous() ? b.end() - b.begin : b.width;
   // Seen from a's run, b's begins `distance` bytes further round the pitch.
-  const uint64_t pitch = a.pitch;
   const uint64_t distance = (b.begin % pitch + pitch - a.begin % pitch) % pitch;
-  return distance < a.width || distance + b.width > pitch;
+  return distance < a_run || distance + b_run > pitch;
 }
 
 }  // namespace coracle::plan

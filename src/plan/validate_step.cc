@@ -19,7 +19,10 @@ bool NeedsWeights(const Node& node) {
     case OpKind::kDense:
     case OpKind::kAffine:
     case OpKind::kLayerNorm:
+    case OpKind::kRecurrence:
       return true;
+    case OpKind::kAttention:
+      return std::get<graph::Attention>(node.attrs).mask == graph::AttentionMask::kConstant;
     case OpKind::kBinary:
       return std::get<graph::Binary>(node.attrs).operands != graph::Operands::kTensors;
     default:
@@ -77,6 +80,7 @@ Status CheckSplit(const Ledger& ledger, const Step& step, const Part& part) {
     case Split::kNone:
       return {};
     case Split::kRows:
+      if (kernels::CarriesRows(node)) return StepError(node, "is divided, but makes rows of rows");
       if (step.workers > 1) return {};
       return StepError(node, "is divided among one worker");
     case Split::kPanels:

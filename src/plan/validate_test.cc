@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/checked.h"
 #include "gtest/gtest.h"
 #include "plan/test_cascades.h"
 #include "plan/test_networks.h"
@@ -40,6 +41,43 @@ TEST(Validate, AcceptsEveryPlanOfRandomNetworks) {
       }
     }
   }
+}
+
+TEST(Validate, AcceptsEveryPlanOfRandomSequences) {
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    const graph::Graph graph = MakeRandomSequences(seed);
+    for (uint64_t budget_bytes : BudgetsOf(graph)) {
+      for (uint32_t threads : {1U, 3U}) {
+        const Result<Plan> plan = MakePlan(graph, {budget_bytes, threads, SlowRates()});
+        ASSERT_TRUE(plan.ok()) << plan.error().message;
+        const Status status = Validate(graph, *plan);
+        ASSERT_TRUE(status.ok()) << status.error().message;
+        ASSERT_EQ(Simulate(graph, *plan), "");
+      }
+    }
+  }
+}
+
+TEST(Validate, RecurrencesAreNotDivided) {
+  NetworkBuilder net;
+  const auto gates = net.Input({1, 16, 32});
+  net.Output(net.Recurrence({.cell = graph::CellKind::kLstm, .hidden = 8}, {gates}));
+  const graph::Graph graph = net.Finish();
+  Result<Plan> plan = MakePlan(graph, {kUnlimited, 4, SlowRates()});
+  ASSERT_TRUE(plan.ok());
+  ASSERT_TRUE(Validate(graph, *plan).ok());
+  ASSERT_EQ(plan->steps.size(), 1U);
+  Step& step = plan->steps[0];
+  EXPECT_EQ(step.parts[0].split, Split::kNone);
+  plan->threads = 2;
+  step.workers = 2;
+  step.workspaces.push_back({plan->pool_bytes, step.workspaces[0].bytes});
+  plan->pool_bytes += RoundUp(step.workspaces[0].bytes, kPoolAlignment);
+  step.parts[0].split = Split::kRows;
+  const Status status = Validate(graph, *plan);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("divided"), std::string::npos) << status.error().message;
 }
 
 /// conv -> relu -> conv with a residual, and a Concat.

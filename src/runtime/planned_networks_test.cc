@@ -24,9 +24,9 @@ struct Tally {
   uint32_t tiled = 0;
 };
 
-void RunInEveryBudget(uint32_t seed, uint32_t batch, Tally& tally) {
+void RunInEveryBudget(graph::Graph graph, uint32_t seed, uint32_t batch, Tally& tally) {
   SCOPED_TRACE(seed);
-  Bench bench(plan::MakeRandomNetwork(seed));
+  Bench bench(std::move(graph));
   for (const graph::Node& node : bench.graph().nodes) {
     tally.tiled += kernels::RowGranule(node) > 1 ? 1 : 0;
   }
@@ -61,7 +61,7 @@ void RunInEveryBudget(uint32_t seed, uint32_t batch, Tally& tally) {
 TEST(PlannedNetworks, RunToTheSameBytesInEveryBudget) {
   Tally tally;
   for (uint32_t seed = 0; seed < NetworkCount(); ++seed) {
-    RunInEveryBudget(seed, 1, tally);
+    RunInEveryBudget(plan::MakeRandomNetwork(seed), seed, 1, tally);
     if (HasFatalFailure()) return;
   }
   EXPECT_GT(tally.cascades, NetworkCount() / 4);
@@ -74,12 +74,22 @@ TEST(PlannedNetworks, ConvoysRunToTheBytesOfTheirInputs) {
   Tally tally;
   const uint32_t count = NetworkCount() / 3;
   for (uint32_t seed = 0; seed < count; ++seed) {
-    RunInEveryBudget(seed, seed % 10 == 0 ? 8 : 2 + seed % 2, tally);
+    RunInEveryBudget(plan::MakeRandomNetwork(seed), seed, seed % 10 == 0 ? 8 : 2 + seed % 2, tally);
     if (HasFatalFailure()) return;
   }
   EXPECT_GT(tally.cascades, count / 4);
   EXPECT_GT(tally.spills, count / 4);
   EXPECT_GT(tally.together, count);
+}
+
+TEST(PlannedNetworks, OfSequencesRunToTheSameBytesInEveryBudget) {
+  Tally tally;
+  for (uint32_t seed = 0; seed < NetworkCount(); ++seed) {
+    RunInEveryBudget(plan::MakeRandomSequences(seed), seed, 1, tally);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(tally.cascades, NetworkCount() / 4);
+  EXPECT_GT(tally.spills, NetworkCount() / 4);
 }
 
 }  // namespace

@@ -127,6 +127,21 @@ Manifest EveryOperator() {
          graph::DetectionHead{
              .kind = graph::DetectionHeadKind::kYolo, .boxes = 3, .classes = 7, .softmax = 0},
          {x});
+  const TensorIndex steps = Append(g, graph::Reshape{}, {x}, Shape{2, 12, 96});
+  const TensorIndex state =
+      Append(g, graph::Slice{.starts = {0, 3, 9}, .steps = {1, 1, 1}}, {steps}, Shape{2, 1, 24});
+  Append(g,
+         graph::Recurrence{.cell = graph::CellKind::kLstm,
+                           .hidden = 24,
+                           .order = graph::TimeOrder::kBackward,
+                           .initial = graph::InitialState::kTensors,
+                           .clip = 3},
+         {steps, state, state});
+  Append(
+      g,
+      graph::Attention{
+          .scale = 0.5F, .mask = graph::AttentionMask::kConstant, .mask_shape = Shape{1, 8, 1, 8}},
+      {x, x, x});
   return manifest;
 }
 

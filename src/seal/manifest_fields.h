@@ -152,6 +152,22 @@ Status Fields(Archive& archive, Field<Archive, graph::DetectionHead> head) {
 }
 
 template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::Recurrence> recurrence) {
+  TRY(archive.Enum(recurrence.cell, 4));
+  TRY(archive.U32(recurrence.hidden));
+  TRY(archive.Enum(recurrence.order, 2));
+  TRY(archive.Enum(recurrence.initial, 3));
+  return archive.F32(recurrence.clip);
+}
+
+template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::Attention> attention) {
+  TRY(archive.F32(attention.scale));
+  TRY(archive.Enum(attention.mask, 3));
+  return archive.Dimensions(attention.mask_shape);
+}
+
+template <typename Archive>
 Status Fields(Archive& archive, Field<Archive, graph::ChunkDescriptor> chunk) {
   TRY(archive.Index(chunk.index));
   TRY(archive.Enum(chunk.kind, 3));

@@ -232,7 +232,7 @@ class DarknetModels(BadInputTest):
     def test_bad_cfg(self):
         self.refuse_cfg("", says="m.cfg")
         self.refuse_cfg("filters=2\n", says="m.cfg")
-        self.refuse_cfg(self.CFG.replace("[convolutional]", "[rnn]"), says="rnn.*supported")
+        self.refuse_cfg(self.CFG.replace("[convolutional]", "[crnn]"), says="crnn.*supported")
         self.refuse_cfg(self.CFG.replace("width=8", "width=10000000000"), says="width")
         self.refuse_cfg(self.CFG.replace("width=8", "width=-8"), says="width")
         self.refuse_cfg(self.CFG.replace("filters=2", "filters=0"), says="filters")

@@ -6,6 +6,8 @@ Generated weights are random but sane (make_darknet_weights). Within 1e-4 of eac
 
 import re
 
+import numpy as np
+
 import harness
 
 HEADS = ("softmax", "yolo", "region", "detection")
@@ -37,6 +39,56 @@ class DarknetTest(harness.CoracleTest):
         harness.needs_host("make_darknet_weights")
         cfg = harness.needs_file(harness.DARKNET / f"cfg/{name}.cfg", "darknet")
         self.check(cfg, harness.generated_weights(cfg), **how)
+
+
+class Recurrent(harness.CoracleTest):
+    """rnn, gru and lstm layers: what Darknet answers first, from a state of zeros."""
+
+    INPUTS, OUTPUTS = 23, (17, 9)
+
+    def connected(self, inputs, outputs, normalize):
+        """A connected layer's values in the order of a .weights file."""
+        draw = self.random
+        values = [draw.normal(0, 0.3, outputs), draw.normal(0, inputs**-0.5, inputs * outputs)]
+        if normalize:
+            values += [draw.uniform(0.5, 1.5, outputs), draw.normal(0, 0.3, outputs), draw.uniform(0.5, 1.5, outputs)]
+        return values
+
+    def layer(self, kind, inputs, outputs, normalize):
+        if kind == "rnn":
+            sizes = [inputs, outputs, outputs]
+        else:
+            gates = {"gru": 3, "lstm": 4}[kind]
+            sizes = [outputs] * gates + [inputs] * gates
+        return [values for size in sizes for values in self.connected(size, outputs, normalize)]
+
+    def check(self, kind, normalize, option=""):
+        self.random = np.random.default_rng(5)
+        sizes = (self.INPUTS, *self.OUTPUTS)
+        cfg, weights = self.folder / "net.cfg", self.folder / "net.weights"
+        section = f"[{kind}]\nbatch_normalize={normalize}\n{option}output="
+        cfg.write_text(f"[net]\nheight=1\nwidth=1\nchannels={self.INPUTS}\ntime_steps=1\n\n"
+                       + "\n\n".join(f"{section}{outputs}" for outputs in self.OUTPUTS) + "\n", encoding="ascii")
+        values = [v for inputs, outputs in zip(sizes, sizes[1:]) for v in self.layer(kind, inputs, outputs, normalize)]
+        header = np.array([0, 2, 0, 0, 0], np.int32)
+        weights.write_bytes(header.tobytes() + np.concatenate(values).astype(np.float32).tobytes())
+        x = self.random_input((1, self.INPUTS, 1, 1))
+        expected = harness.darknet(cfg, weights, x, self.folder / "darknet")["output"]
+        _, ours = self.run_sealed(self.seal(cfg, "--weights-file", weights), x)
+        self.assert_close(ours[f"{kind}_1"], expected, f"{kind} normalize={normalize} {option.strip()}")
+
+    def test_rnn(self):
+        for normalize in (0, 1):
+            self.check("rnn", normalize, "activation=leaky\n")
+
+    def test_gru(self):
+        for normalize in (0, 1):
+            self.check("gru", normalize)
+            self.check("gru", normalize, "tanh=1\n")
+
+    def test_lstm(self):
+        for normalize in (0, 1):
+            self.check("lstm", normalize)
 
 
 class Networks(DarknetTest):

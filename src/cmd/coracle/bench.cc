@@ -13,6 +13,7 @@
 #include "cmd/coracle/verbs.h"
 #include "cmd/support/latencies.h"
 #include "cmd/support/line_child.h"
+#include "cmd/support/physical_limit.h"
 #include "cmd/support/plan_options.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
@@ -32,6 +33,14 @@ struct BenchOptions {
   uint32_t batch = 1;
   uint32_t rounds = 0;
   double seconds = 5;
+  bool beside_exact = false;
+};
+
+/// A sealed model under measurement.
+struct SealedModel {
+  std::string path;
+  std::string key;
+  bool exact = false;  ///< sealed beside the other, with --exact
 };
 
 /// One engine under measurement.
@@ -41,6 +50,23 @@ struct Entrant {
   std::unique_ptr<LineChild> child;
   Latencies latencies;
   Json memory;
+};
+
+/// What the machine reached while the engines took turns: each a median over rounds.
+struct MachinePace {
+  Latencies fma_gflops;
+  Latencies aead_gbps;
+  Latencies read_gbps;
+
+  Status Sample(host::Clock& clock) {
+    const runtime::MachinePeaks peaks = runtime::MeasurePeaks(clock);
+    TRY_ASSIGN(const plan::MachineRates rates, runtime::MeasureRates(clock));
+    fma_gflops.ms.push_back(peaks.fma_gflops);
+    read_gbps.ms.push_back(peaks.read_gbps);
+    aead_gbps.ms.push_back(rates.aead_gbps);
+    return {};
+  }
+  runtime::MachinePeaks Peaks() const { return {fma_gflops.Median(), read_gbps.Median()}; }
 };
 
 std::vector<std::string> SplitList(const std::string& text) {
@@ -54,15 +80,14 @@ std::vector<std::string> SplitList(const std::string& text) {
   return items;
 }
 
-Result<Entrant> StartOurs(const std::string& sealed, const std::string& key, uint64_t budget,
-                          const BenchOptions& options) {
+Result<Entrant> StartOurs(const SealedModel& sealed, uint64_t budget, const BenchOptions& options) {
   Entrant entrant;
-  entrant.engine = "coracle";
+  entrant.engine = sealed.exact ? "coracle exact" : "coracle";
   entrant.budget_bytes = budget;
   const std::string memory = budget == UINT64_MAX ? "unlimited" : std::to_string(budget);
   TRY_ASSIGN(entrant.child,
              LineChild::Start(ProgramFolder() + "/coracle",
-                              {"bench-worker", sealed, "--key", key, "--memory", memory,
+                              {"bench-worker", sealed.path, "--key", sealed.key, "--memory", memory,
                                "--threads", std::to_string(options.threads), "--batch",
                                std::to_string(options.batch), "--pin", options.pin}));
   return entrant;
@@ -115,8 +140,8 @@ Result<Entrant> StartDarknet(const BenchOptions& options) {
   return entrant;
 }
 
-Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const std::string& sealed,
-                                      const std::string& key) {
+Result<std::vector<Entrant>> StartAll(const BenchOptions& options,
+                                      const std::vector<SealedModel>& models) {
   std::vector<Entrant> entrants;
   for (const std::string& engine : SplitList(options.against)) {
     if (engine == "ort") {
@@ -133,8 +158,10 @@ Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const std::st
   }
   for (const std::string& memory : SplitList(options.memory)) {
     TRY_ASSIGN(const uint64_t budget, ParseBudget(memory));
-    TRY_ASSIGN(Entrant entrant, StartOurs(sealed, key, budget, options));
-    entrants.push_back(std::move(entrant));
+    for (const SealedModel& sealed : models) {
+      TRY_ASSIGN(Entrant entrant, StartOurs(sealed, budget, options));
+      entrants.push_back(std::move(entrant));
+    }
   }
   for (Entrant& entrant : entrants) {
     TRY(entrant.child->Ask(""));  // ready
@@ -153,8 +180,11 @@ Result<double> TimeOnce(Entrant& entrant, uint32_t batch) {
   return answer["ms"].get<double>() / batch;
 }
 
-/// Rounds in which everyone runs once, in turn; the first, unmeasured one warms up.
-Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
+/// Rounds in which everyone runs once, in turn; the first, unmeasured one warms up. The machine's
+/// pace is sampled between some of them.
+Status Race(std::vector<Entrant>& entrants, const BenchOptions& options, MachinePace& pace) {
+  constexpr uint32_t kSamples = 16;
+  host::PosixClock clock;
   double round_ms = 0;
   for (Entrant& entrant : entrants) {
     TRY_ASSIGN(const double ms, TimeOnce(entrant, options.batch));
@@ -166,6 +196,7 @@ Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
           : static_cast<uint32_t>(std::clamp(options.seconds * 1000 / round_ms, 5.0, 200.0));
   ProgressLine progress("measuring");
   for (uint32_t round = 0; round < rounds; ++round) {
+    if (round % ((rounds + kSamples - 1) / kSamples) == 0) TRY(pace.Sample(clock));
     for (Entrant& entrant : entrants) {
       TRY_ASSIGN(const double ms, TimeOnce(entrant, options.batch));
       entrant.latencies.ms.push_back(ms);
@@ -178,18 +209,39 @@ Status Race(std::vector<Entrant>& entrants, const BenchOptions& options) {
   return {};
 }
 
+/// Median over rounds of the engine's time over the first engine's in the same round: a machine
+/// that changes its pace from round to round does not blur it.
+double RatioTo(const Entrant& first, const Entrant& entrant) {
+  Latencies ratios;
+  for (size_t round = 0; round < first.latencies.ms.size(); ++round) {
+    ratios.ms.push_back(entrant.latencies.ms[round] / first.latencies.ms[round]);
+  }
+  return ratios.Median();
+}
+
+/// The limit of one input (null for engines that do not say what they compute).
+Json LimitJson(const Entrant& entrant, const BenchOptions& options, const MachinePace& pace) {
+  if (!entrant.memory.contains("multiply_adds")) return {};
+  const PhysicalWork work{.multiply_adds = entrant.memory["multiply_adds"].get<uint64_t>(),
+                          .opened_bytes = (entrant.memory["decrypted_bytes"].get<uint64_t>() +
+                                           entrant.memory["spilled_bytes"].get<uint64_t>()) /
+                                          options.batch};
+  return LimitMs(work, pace.Peaks(), pace.aead_gbps.Median(), options.threads);
+}
+
 /// Times and decrypted bytes are those of one input.
-Json RunJson(const Entrant& entrant, const BenchOptions& options, double first_ms) {
-  const double median = entrant.latencies.Median();
+Json RunJson(const Entrant& entrant, const Entrant& first, const BenchOptions& options,
+             const MachinePace& pace) {
   Json json = {
       {"engine", entrant.engine},
       {"budget_bytes", entrant.budget_bytes == UINT64_MAX ? Json() : Json(entrant.budget_bytes)},
       {"threads", options.threads},
       {"batch", options.batch},
-      {"median_ms", median},
+      {"median_ms", entrant.latencies.Median()},
       {"min_ms", entrant.latencies.Min()},
       {"rounds", entrant.latencies.ms.size()},
-      {"ratio_to_first", median / first_ms}};
+      {"ratio_to_first", RatioTo(first, entrant)},
+      {"limit_ms", LimitJson(entrant, options, pace)}};
   const auto copy = [&](const char* from, const char* to) {
     if (entrant.memory.contains(from)) json[to] = entrant.memory[from];
   };
@@ -208,48 +260,64 @@ std::string RunRow(const Json& run) {
     return run.contains(key) ? FormatBytes(run[key].get<uint64_t>()) : std::string("-");
   };
   const bool unlimited = run["budget_bytes"].is_null();
-  const std::string budget = run["engine"] != "coracle" ? "-"
-                             : unlimited                ? "unlimited"
+  const bool ours = run.contains("plan_bytes");
+  const std::string budget = !ours       ? "-"
+                             : unlimited ? "unlimited"
                                          : FormatBytes(run["budget_bytes"].get<uint64_t>());
-  return fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10.2f} {:>10.2f} {:>7.2f}\n",
-                     run["engine"].get<std::string>(), budget, bytes("plan_bytes"),
-                     bytes("pool_peak_bytes"), bytes("secure_rss_bytes"), bytes("decrypted_bytes"),
-                     run["median_ms"].get<double>(), run["min_ms"].get<double>(),
-                     run["ratio_to_first"].get<double>());
+  const std::string limit =
+      run["limit_ms"].is_null() ? "-" : fmt::format("{:.2f}", run["limit_ms"].get<double>());
+  return fmt::format(
+      "{:<13} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10.2f} {:>10.2f} {:>9} {:>7.2f}\n",
+      run["engine"].get<std::string>(), budget, bytes("plan_bytes"), bytes("pool_peak_bytes"),
+      bytes("secure_rss_bytes"), bytes("decrypted_bytes"), run["median_ms"].get<double>(),
+      run["min_ms"].get<double>(), limit, run["ratio_to_first"].get<double>());
+}
+
+Result<std::unique_ptr<MomentarySeal>> SealForNow(const BenchOptions& options, bool exact,
+                                                  std::vector<SealedModel>& models) {
+  SealOptions seal_options = options.model.seal_options;
+  if (exact) seal_options.exact = true;
+  TRY_ASSIGN(auto momentary, MomentarySeal::Make(options.model.path, seal_options));
+  models.push_back({momentary->sealed_path(), momentary->key_path(), exact});
+  return momentary;
 }
 
 Result<Report> Bench(const BenchOptions& options) {
-  std::unique_ptr<MomentarySeal> momentary;
-  std::string sealed = options.model.path;
-  std::string key = options.model.key_path;
+  std::vector<std::unique_ptr<MomentarySeal>> momentary;
+  std::vector<SealedModel> models;
   if (IsPlainModel(options.model.path)) {
-    TRY_ASSIGN(momentary, MomentarySeal::Make(options.model.path, options.model.seal_options));
-    sealed = momentary->sealed_path();
-    key = momentary->key_path();
+    TRY_ASSIGN(auto seal, SealForNow(options, false, models));
+    momentary.push_back(std::move(seal));
+    if (options.beside_exact) {
+      TRY_ASSIGN(auto exact, SealForNow(options, true, models));
+      momentary.push_back(std::move(exact));
+    }
+  } else if (options.beside_exact) {
+    return Error{Code::kInvalidArgument, "--beside-exact needs MODEL to be a .onnx or .cfg file"};
+  } else {
+    models.push_back({options.model.path, options.model.key_path});
   }
-  host::PosixClock clock;
-  const runtime::MachinePeaks peaks = runtime::MeasurePeaks(clock);
-  TRY_ASSIGN(const plan::MachineRates rates, runtime::MeasureRates(clock));
-  TRY_ASSIGN(std::vector<Entrant> entrants, StartAll(options, sealed, key));
+  TRY_ASSIGN(std::vector<Entrant> entrants, StartAll(options, models));
   if (entrants.empty()) return Error{Code::kInvalidArgument, "nothing to measure: give --memory"};
-  TRY(Race(entrants, options));
+  MachinePace pace;
+  TRY(Race(entrants, options, pace));
   Report report;
   report.json["runs"] = Json::array();
-  report.text = fmt::format("{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>7}\n",
+  report.text = fmt::format("{:<13} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>9} {:>7}\n",
                             "engine", "budget", "planned", "used", "resident", "decrypted",
-                            "median ms", "min ms", "ratio");
-  const double first_ms = entrants.front().latencies.Median();
+                            "median ms", "min ms", "limit ms", "ratio");
   for (const Entrant& entrant : entrants) {
-    report.json["runs"].push_back(RunJson(entrant, options, first_ms));
+    report.json["runs"].push_back(RunJson(entrant, entrants.front(), options, pace));
     report.text += RunRow(report.json["runs"].back());
   }
-  report.json["machine"] = {{"fma_gflops", peaks.fma_gflops},
-                            {"aead_gbps", rates.aead_gbps},
-                            {"read_gbps", peaks.read_gbps}};
+  const runtime::MachinePeaks peaks = pace.Peaks();
+  const double aead_gbps = pace.aead_gbps.Median();
+  report.json["machine"] = {
+      {"fma_gflops", peaks.fma_gflops}, {"aead_gbps", aead_gbps}, {"read_gbps", peaks.read_gbps}};
   report.text += fmt::format(
       "one core here: {:.0f} GFLOP/s, opens {:.1f} GB/s, reads {:.1f} GB/s; {} worker{}, {} "
       "rounds{}\n",
-      peaks.fma_gflops, rates.aead_gbps, peaks.read_gbps, options.threads,
+      peaks.fma_gflops, aead_gbps, peaks.read_gbps, options.threads,
       options.threads == 1 ? "" : "s", entrants.front().latencies.ms.size(),
       options.batch == 1
           ? ""
@@ -276,6 +344,7 @@ Result<Report> ServeBench(const WorkerOptions& options) {
       Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin, options.batch)));
   std::cout << R"({"ready":true})"
             << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
+  const uint64_t multiply_adds = ArithmeticOf(opened.model->manifest().graph);
   Measured measured;
   std::string line;
   while (std::getline(std::cin, line) && line != "quit") {
@@ -288,7 +357,9 @@ Result<Report> ServeBench(const WorkerOptions& options) {
       answer = {{"rss_bytes", SecureResidentBytes(opened.path)},
                 {"plan_bytes", prediction->session().plan().pool_bytes},
                 {"pool_peak_bytes", measured.stats.pool_peak_bytes},
-                {"decrypted_bytes", measured.stats.decrypted_bytes}};
+                {"multiply_adds", multiply_adds},
+                {"decrypted_bytes", measured.stats.decrypted_bytes},
+                {"spilled_bytes", measured.stats.spilled_bytes}};
     }
     std::cout << answer.dump()
               << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
@@ -327,6 +398,8 @@ void AddBench(CLI::App& app, Console& console) {
       ->capture_default_str();
   AddPinOption(verb, options->pin);
   AddBatchOption(verb, options->batch);
+  verb->add_flag("--beside-exact", options->beside_exact,
+                 "Also the model sealed with --exact, in each budget");
   verb->add_option("--rounds", options->rounds, "Rounds (default: about --seconds)");
   verb->add_option("--seconds", options->seconds, "About how long to measure")
       ->capture_default_str();

@@ -87,10 +87,10 @@ Result<Report> Run(const RunOptions& options) {
   Latencies latencies;
   latencies.ms.reserve(options.repeat);
   Measured measured;
-  std::vector<Feed::Picture> pictures;
+  std::vector<Feed::Picture> pictures = feed.Pictures();
   ProgressLine progress("predicting");
   for (uint32_t i = 0; i < options.repeat; ++i) {
-    TRY_ASSIGN(pictures, feed.Fill(prediction->session()));
+    TRY(feed.Fill(prediction->session(), pictures));
     TRY_ASSIGN(measured, prediction->Run());
     latencies.ms.push_back(measured.latency_ms);
     if (options.repeat > 1) progress.Update(i + 1, options.repeat);

@@ -75,18 +75,23 @@ Result<Feed> Feed::Parse(const seal::Manifest& manifest, const std::vector<std::
   return feed;
 }
 
-Result<std::vector<Feed::Picture>> Feed::Fill(runtime::Session& session) const {
+std::vector<Feed::Picture> Feed::Pictures() const {
   std::vector<Picture> pictures(batch_);
   for (const Source& source : sources_) {
-    Picture& picture = pictures[source.turn];
-    if (vision::HasImageName(source.path)) picture.path = source.path;
+    if (vision::HasImageName(source.path)) pictures[source.turn].path = source.path;
+  }
+  return pictures;
+}
+
+Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) const {
+  for (const Source& source : sources_) {
     if (source.path.ends_with(".npy") || source.path.ends_with(".raw")) {
       TRY(FillFromTensor(source, session));
     } else {
-      TRY_ASSIGN(picture.geometry, FillFromImage(source, session));
+      TRY_ASSIGN(pictures[source.turn].geometry, FillFromImage(source, session));
     }
   }
-  return pictures;
+  return {};
 }
 
 Result<vision::Geometry> Feed::FillFromImage(const Source& source,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,11 @@ class Feed {
     std::string path;
     std::optional<vision::Geometry> geometry;
   };
-  /// Writes every input; returns the pictures, by input of the convoy. Errors: unreadable or wrong
-  /// files.
-  Result<std::vector<Picture>> Fill(runtime::Session& session) const;
+  /// By input of the convoy; not fitted yet.
+  std::vector<Picture> Pictures() const;
+  /// Writes every input, and notes in `pictures` (as Pictures() gives them) how each was fitted.
+  /// Allocates nothing but to decode images. Errors: unreadable or wrong files.
+  Status Fill(runtime::Session& session, std::span<Picture> pictures) const;
 
  private:
   struct Source {

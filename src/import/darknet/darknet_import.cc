@@ -46,6 +46,9 @@ const std::map<std::string_view, LayerType>& LayerTypes() {
       {"soft", {"softmax", AddSoftmax}},
       {"dropout", {"dropout", AddNothing}},
       {"cost", {"cost", AddNothing}},
+      {"rnn", {"rnn", AddRnn}},
+      {"gru", {"gru", AddGru}},
+      {"lstm", {"lstm", AddLstm}},
       {"route", {"route", AddRoute}},
       {"shortcut", {"shortcut", AddShortcut}},
       {"yolo", {"yolo", AddYolo}},
@@ -69,6 +72,13 @@ Result<const LayerType*> FindType(const CfgSection& section) {
 Status AddNetInput(DarknetNetwork& network, const CfgSection& net, TensorIndex& input) {
   if (net.type() != "net" && net.type() != "network") {
     return net.Malformed("must be [net], the first section");
+  }
+  TRY_ASSIGN(network.time_steps, net.Count("time_steps", 1, 1, graph::kMaxDimension));
+  if (net.Has("inputs") && !net.Has("height")) {  // a vector
+    TRY_ASSIGN(const uint32_t inputs, net.Count("inputs", 0, 1, graph::kMaxDimension));
+    network.height = network.width = 1;
+    TRY_ASSIGN(input, network.builder.AddInput("input", {1, inputs, 1, 1}));
+    return {};
   }
   TRY_ASSIGN(network.height, net.Count("height", 0, 1, graph::kMaxDimension));
   TRY_ASSIGN(network.width, net.Count("width", 0, 1, graph::kMaxDimension));

@@ -203,9 +203,35 @@ TEST(DarknetImport, RegionAndDetectionHeads) {
   EXPECT_EQ(detection->graph.outputs[0].shape, Shape({1, 28, 1, 1}));
 }
 
+/// Parts lie in the file as load_weights_upto reads them; those that meet a state of zeros only
+/// give their biases.
+TEST(DarknetImport, RecurrentLayersTakeTheirFirstStep) {
+  // wz, wr, wh, uz, ur, uh: a bias and a weight each.
+  const auto gru = ImportWith("[net]\ninputs=1\n[gru]\noutput=1\ntanh=1\n",
+                              WeightsFile({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+  ASSERT_TRUE(gru.ok()) << gru.error().message;
+  std::vector<const graph::Node*> dense;
+  for (const graph::Node& node : gru->graph.nodes) {
+    if (node.kind() == OpKind::kDense) dense.push_back(&node);
+  }
+  ASSERT_EQ(dense.size(), 2U);
+  EXPECT_THAT(dense[0]->source->bias, ElementsAre(7 + 1));
+  EXPECT_THAT(FloatsOf(*dense[0]->source->weight), ElementsAre(8));
+  EXPECT_THAT(dense[1]->source->bias, ElementsAre(11 + 5));
+  EXPECT_EQ(dense[1]->activation.kind, graph::ActivationKind::kTanh);
+  EXPECT_EQ(*DarknetWeightsBytes("[net]\ninputs=3\n[lstm]\noutput=2\n"),
+            4U * (4 * (2 + 4) + 4 * (2 + 6)));
+  EXPECT_EQ(*DarknetWeightsBytes("[net]\ninputs=3\n[rnn]\noutput=2\nbatch_normalize=1\n"),
+            4U * (3 * 4 * 2 + 6 + 4 + 4));
+}
+
 TEST(DarknetImport, RefusesByNameAndLine) {
-  EXPECT_THAT(Refusal("[net]\ninputs=256\n[gru]\noutput=256\n"),
-              HasSubstr("line 3: layer type 'gru' is not supported; supported: activation"));
+  EXPECT_THAT(Refusal("[net]\ninputs=256\n[crnn]\noutput=256\n"),
+              HasSubstr("line 3: layer type 'crnn' is not supported; supported: activation"));
+  EXPECT_THAT(Refusal("[net]\ninputs=256\ntime_steps=2\n[gru]\noutput=256\n"),
+              HasSubstr("time_steps=1"));
+  EXPECT_THAT(Refusal("[net]\ninputs=4\n[rnn]\noutput=2\nactivation=elu\n"),
+              HasSubstr("activation is not supported"));
   EXPECT_THAT(Refusal("[conv]\n"), HasSubstr("must be [net]"));
   EXPECT_THAT(Refusal("[net]\nwidth=8\nheight=8\n[conv]\n"),
               HasSubstr("line 1: [net] needs the option channels"));

@@ -110,6 +110,22 @@ LayerResult AddConvolutional(DarknetNetwork& network, const DarknetLayer& layer)
   return ApplyGain(network, layer, y, activation.gain);
 }
 
+Result<ConnectedPart> ReadConnectedPart(WeightsReader& weights, const std::string& name,
+                                        uint32_t inputs, uint32_t outputs, bool normalized) {
+  ChannelVectors vectors;
+  TRY_ASSIGN(vectors.bias, weights.Vector(name, outputs));
+  const bool turned = weights.connected_order() == ConnectedOrder::kInputsByOutputs;
+  const Shape shape = turned ? Shape{inputs, outputs} : Shape{outputs, inputs};
+  TRY_ASSIGN(ConstantPtr weight, weights.Weight(name, shape));
+  if (normalized) TRY(ReadBatchNorm(weights, name, outputs, vectors));
+  ConnectedPart part{MakeSource(std::move(weight), std::move(vectors))};
+  if (part.source != nullptr) {
+    part.source->dense_order =
+        turned ? graph::DenseOrder::kInputsByOutputs : graph::DenseOrder::kOutputsByInputs;
+  }
+  return part;
+}
+
 LayerResult AddConnected(DarknetNetwork& network, const DarknetLayer& layer) {
   const CfgSection& section = layer.section;
   const uint64_t inputs = network.builder.shape(layer.input).Elements();
@@ -119,24 +135,15 @@ LayerResult AddConnected(DarknetNetwork& network, const DarknetLayer& layer) {
   TRY_ASSIGN(const uint32_t normalize, section.Count("batch_normalize", 0, 0, 1));
   TRY_ASSIGN(const DarknetActivation activation, ReadActivation(section, "logistic"));
   TRY(RefuseVariants(section));
-  ChannelVectors vectors;
-  TRY_ASSIGN(vectors.bias, network.weights.Vector(layer.name, outputs));
-  const bool turned = network.weights.connected_order() == ConnectedOrder::kInputsByOutputs;
-  const Shape shape = turned ? Shape{in_features, outputs} : Shape{outputs, in_features};
-  TRY_ASSIGN(ConstantPtr weight, network.weights.Weight(layer.name, shape));
-  if (normalize != 0) TRY(ReadBatchNorm(network.weights, layer.name, outputs, vectors));
-  auto source = MakeSource(std::move(weight), std::move(vectors));
-  if (source != nullptr) {
-    source->dense_order =
-        turned ? graph::DenseOrder::kInputsByOutputs : graph::DenseOrder::kOutputsByInputs;
-  }
+  TRY_ASSIGN(ConnectedPart part,
+             ReadConnectedPart(network.weights, layer.name, in_features, outputs, normalize != 0));
   GraphBuilder& builder = network.builder;
   TRY_ASSIGN(const TensorIndex flat,
              builder.Reshape(layer.name + "/flat", layer.input, {1, in_features}));
   TRY_ASSIGN(const TensorIndex y, builder.Emit(layer.name, {.attrs = graph::Dense{outputs},
                                                             .inputs = {flat},
                                                             .activation = activation.activation,
-                                                            .source = std::move(source)}));
+                                                            .source = std::move(part.source)}));
   TRY_ASSIGN(const TensorIndex gained, ApplyGain(network, layer, y, activation.gain));
   return builder.Reshape(layer.name + "/plane", gained, {1, outputs, 1, 1});
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,7 @@ struct DarknetNetwork {
   std::vector<DarknetHead> heads;
   uint32_t width = 0;
   uint32_t height = 0;
+  uint32_t time_steps = 1;
 };
 
 using LayerResult = Result<graph::TensorIndex>;
@@ -46,6 +48,22 @@ using LayerResult = Result<graph::TensorIndex>;
 LayerResult AddConvolutional(DarknetNetwork& network, const DarknetLayer& layer);
 LayerResult AddConnected(DarknetNetwork& network, const DarknetLayer& layer);
 LayerResult AddBatchNorm(DarknetNetwork& network, const DarknetLayer& layer);
+
+/// A connected layer's weights without its function. `source` is null where the reader only counts.
+struct ConnectedPart {
+  std::shared_ptr<graph::WeightSource> source;
+  /// Its outputs for an input of zeros; empty: zeros.
+  std::vector<float> AtZero() const {
+    return source == nullptr ? std::vector<float>() : source->bias;
+  }
+};
+Result<ConnectedPart> ReadConnectedPart(WeightsReader& weights, const std::string& name,
+                                        uint32_t inputs, uint32_t outputs, bool normalized);
+
+// layers_recurrent.cc
+LayerResult AddRnn(DarknetNetwork& network, const DarknetLayer& layer);
+LayerResult AddGru(DarknetNetwork& network, const DarknetLayer& layer);
+LayerResult AddLstm(DarknetNetwork& network, const DarknetLayer& layer);
 
 // layers_plain.cc
 LayerResult AddMaxPool(DarknetNetwork& network, const DarknetLayer& layer);

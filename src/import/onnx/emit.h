@@ -32,6 +32,10 @@ EmitResult EmitInstanceNormalization(const OnnxNode& node, GraphBuilder& builder
 EmitResult EmitLayerNormalization(const OnnxNode& node, GraphBuilder& builder);
 EmitResult EmitSoftmax(const OnnxNode& node, GraphBuilder& builder);  ///< LogSoftmax too
 
+// emit_recurrent.cc
+/// LSTM, GRU, RNN: Y, Y_h and, of an LSTM, Y_c.
+Result<std::vector<graph::TensorIndex>> EmitRecurrent(const OnnxNode& node, GraphBuilder& builder);
+
 // emit_elementwise.cc
 EmitResult EmitUnary(const OnnxNode& node, GraphBuilder& builder);
 EmitResult EmitClip(const OnnxNode& node, GraphBuilder& builder);

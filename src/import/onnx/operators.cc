@@ -35,6 +35,7 @@ void AddLayers(Table& table) {
   table["LayerNormalization"] = Emitted(EmitLayerNormalization);
   for (const auto* name : {"Softmax", "LogSoftmax"}) table[name] = Emitted(EmitSoftmax);
   for (const auto* name : {"Resize", "Upsample"}) table[name] = Emitted(EmitResize);
+  for (const auto* name : {"LSTM", "GRU", "RNN"}) table[name] = {.emit_many = EmitRecurrent};
   for (const auto* name : {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"}) {
     table[name] = Both(EmitReduce, FoldReduce);
   }

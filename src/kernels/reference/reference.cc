@@ -26,6 +26,8 @@ KernelSet MakeReferenceKernels() {
     add(kind, reference::Move);
   }
   add(OpKind::kDetectionHead, reference::DetectionHead);
+  add(OpKind::kRecurrence, reference::Recurrence);
+  add(OpKind::kAttention, reference::Attention);
   return set;
 }
 

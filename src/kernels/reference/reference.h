@@ -21,5 +21,7 @@ void Resize(const RowArgs& args, RowRange rows);
 /// Concat, Slice, Transpose, Reshape, Pad, Reorg: element by element.
 void Move(const RowArgs& args, RowRange rows);
 void DetectionHead(const RowArgs& args, RowRange rows);
+void Recurrence(const RowArgs& args, RowRange rows);
+void Attention(const RowArgs& args, RowRange rows);
 
 }  // namespace coracle::kernels::reference

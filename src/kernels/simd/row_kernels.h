@@ -15,6 +15,8 @@ void AddNormKernels(int64_t hwy_target, KernelSet& set);  ///< LayerNorm, Softma
 void AddPoolKernels(int64_t hwy_target, KernelSet& set);  ///< Pool, Reduce
 void AddMatMulKernel(int64_t hwy_target, KernelSet& set);
 void AddResizeKernel(int64_t hwy_target, KernelSet& set);
+void AddRecurrenceKernel(int64_t hwy_target, KernelSet& set);
+void AddAttentionKernel(int64_t hwy_target, KernelSet& set);
 
 /// Rows of K that the MatMul kernel packs at a time, and the columns beside each other.
 inline constexpr uint32_t kMatMulDepthMax = 256;
