@@ -60,22 +60,22 @@ double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates) {
 double ActionMs(const NodeCost& cost, const graph::Node& node, uint32_t rows,
                 const Manner& manner) {
   const uint32_t workers = manner.split == Split::kNone ? 1 : manner.workers;
-  double ms = kActionMs;
-  if (manner.split == Split::kPanels && workers > 1) {
-    // The worker with the most groups of chunks.
-    const double groups = std::max(1U, PanelGroups(node.weights));
-    const double share =
-        static_cast<double>(CeilDiv(static_cast<uint64_t>(groups), workers)) / groups;
-    ms += share * cost.Stream(rows);
+  const bool by_panels = manner.split == Split::kPanels && workers > 1;
+  // The worker with the most groups of chunks, or the most granules of rows.
+  double share = 1;
+  uint32_t mine = rows;
+  if (by_panels) {
+    const uint64_t groups = std::max(1U, PanelGroups(node.weights));
+    share = static_cast<double>(CeilDiv(groups, workers)) / static_cast<double>(groups);
   } else {
-    // The worker with the most granules of rows.
     const uint32_t granule = kernels::RowGranule(node);
-    const uint64_t share = CeilDiv(CeilDiv(rows, granule), workers) * granule;
-    const auto mine = static_cast<uint32_t>(std::min<uint64_t>(share, rows));
-    ms += manner.weights == WeightsMode::kStreamed ? cost.Stream(mine) : cost.Compute(mine);
-    if (manner.weights == WeightsMode::kHeld || manner.weights == WeightsMode::kPinned) {
-      ms += cost.FarWeights(mine, FarShare(std::max(manner.open_bytes, cost.weight_bytes())));
-    }
+    const uint64_t granules = CeilDiv(CeilDiv(rows, granule), workers);
+    mine = static_cast<uint32_t>(std::min<uint64_t>(granules * granule, rows));
+  }
+  const bool streamed = manner.weights == WeightsMode::kStreamed;
+  double ms = kActionMs + share * (streamed ? cost.Stream(mine) : cost.Compute(mine));
+  if (manner.weights == WeightsMode::kHeld || manner.weights == WeightsMode::kPinned) {
+    ms += share * cost.FarWeights(mine, FarShare(std::max(manner.open_bytes, cost.weight_bytes())));
   }
   return manner.workers > 1 ? ms + kBarrierMs : ms;
 }

@@ -15,7 +15,7 @@ using graph::Node;
 Split SplitFor(const Graph& graph, const Node& node, const NodeCost& cost, WeightsMode weights,
                uint32_t rows, uint32_t workers) {
   if (workers == 1 || kernels::CarriesRows(node)) return Split::kNone;
-  const uint32_t groups = weights == WeightsMode::kStreamed ? PanelGroups(node.weights) : 0;
+  const uint32_t groups = PanelGroups(node.weights);
   const uint32_t granule = kernels::RowGranule(node);
   const bool by_rows = CeilDiv(rows, granule) >= workers;
   if (granule > 1 && by_rows && groups >= workers) {

@@ -41,7 +41,7 @@ std::string_view WeightsModeName(WeightsMode mode);
 enum class Split : uint8_t {
   kNone = 0,    ///< worker 0 does it all
   kRows = 1,    ///< by output rows; streamed weights: every worker opens every chunk
-  kPanels = 2,  ///< by groups of weight chunks that complete their panels (streamed weights only)
+  kPanels = 2,  ///< by groups of weight chunks that complete their panels
 };
 
 /// How a step goes through the inputs of a convoy (graph/convoy.h). The result's bits do not depend

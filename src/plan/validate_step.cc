@@ -84,10 +84,7 @@ Status CheckSplit(const Ledger& ledger, const Step& step, const Part& part) {
       if (step.workers > 1) return {};
       return StepError(node, "is divided among one worker");
     case Split::kPanels:
-      if (step.workers > 1 && part.weights == WeightsMode::kStreamed &&
-          IndependentGroups(node) >= step.workers) {
-        return {};
-      }
+      if (step.workers > 1 && IndependentGroups(node) >= step.workers) return {};
       return StepError(node, "has fewer groups of panels than workers");
   }
   return StepError(node, "its split does not exist");

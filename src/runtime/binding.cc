@@ -17,14 +17,16 @@ bool IsPort(const std::vector<graph::Port>& ports, graph::TensorIndex tensor) {
 
 std::vector<ChunkGroup> GroupChunks(const graph::WeightLayout& weights) {
   std::vector<ChunkGroup> groups;
+  uint64_t offset = 0;
   for (uint32_t i = 0; i < weights.chunks.size(); ++i) {
     const graph::ChunkDescriptor& chunk = weights.chunks[i];
     const bool continues = chunk.kind == graph::ChunkKind::kPanels && chunk.k_begin > 0;
     if (continues) {
       groups.back().end = i + 1;
     } else {
-      groups.push_back({i, i + 1});
+      groups.push_back({i, i + 1, offset});
     }
+    offset += chunk.bytes;
   }
   return groups;
 }

@@ -19,6 +19,8 @@ namespace coracle::runtime {
 struct ChunkGroup {
   uint32_t begin = 0;
   uint32_t end = 0;
+  uint64_t offset =
+      0;  ///< bytes of the chunks before `begin`: its place among weights that are held
 };
 
 /// A chunk that is opened to be kept for a while (kHeld, kPinned), and where.

@@ -92,7 +92,7 @@ void StepRunner::Compute(uint32_t worker, const BoundAction& action, Claims& cla
     while (!Failed()) {
       const uint32_t group = claims.next.fetch_add(1, std::memory_order_relaxed);
       if (group >= groups) return;
-      StreamGroup(worker, action, group, group + workers, rows);
+      ComputeGroup(worker, action, group, group + workers, rows);
     }
     return;
   }
@@ -102,19 +102,12 @@ void StepRunner::Compute(uint32_t worker, const BoundAction& action, Claims& cla
     return;
   }
   if (rows.count() == 0) return;
-  switch (part.weights) {
-    case plan::WeightsMode::kStreamed:
-      for (uint32_t group = 0; group < groups && !Failed(); ++group) {
-        StreamGroup(worker, action, group, group + 1, rows);
-      }
-      break;
-    case plan::WeightsMode::kHeld:
-    case plan::WeightsMode::kPinned:
-      ComputeHeld(worker, action, rows);
-      break;
-    case plan::WeightsMode::kNone:
-      ComputeChunk(worker, part, 0, nullptr, rows, nullptr);
-      break;
+  if (part.row_kernel != nullptr) {  // no weights, or one constant block
+    ComputeChunk(worker, part, 0, part.held, rows, nullptr);
+    return;
+  }
+  for (uint32_t group = 0; group < groups && !Failed(); ++group) {
+    ComputeGroup(worker, action, group, group + 1, rows);
   }
 }
 
@@ -146,47 +139,39 @@ void StepRunner::SealBlock(uint32_t worker, const BoundWindow& window, uint32_t 
   if (outcome == SealOutcome::kRefused) Fail(StepOutcome::kSealRefused);
 }
 
-void StepRunner::StreamGroup(uint32_t worker, const BoundAction& action, uint32_t group,
-                             uint32_t following_group, kernels::RowRange rows) {
+void StepRunner::ComputeGroup(uint32_t worker, const BoundAction& action, uint32_t group,
+                              uint32_t following_group, kernels::RowRange rows) {
   const BoundPart& part = step_->parts[action.index];
   const std::vector<graph::ChunkDescriptor>& chunks = part.node->weights.chunks;
   const ChunkGroup range = part.groups[group];
-  std::byte* const plain = pool_.data() + step_->step->slots[worker].offset;
+  uint64_t offset = range.offset;
   for (uint32_t chunk = range.begin; chunk < range.end; ++chunk) {
-    if (!Open(worker, chunks[chunk], plain)) return;
+    const std::byte* text = nullptr;
+    if (part.held != nullptr) {
+      text = part.held + offset;
+    } else {
+      std::byte* const slot = pool_.data() + step_->step->slots[worker].offset;
+      if (!Open(worker, chunks[chunk], slot)) return;
+      text = slot;
+    }
+    offset += chunks[chunk].bytes;
     kernels::Prefetch prefetch;
     if (chunk + 1 < range.end) {
-      prefetch = PrefetchOf(worker, chunks[chunk + 1]);
+      prefetch = PrefetchOf(worker, part, chunk + 1, offset);
     } else if (following_group < part.groups.size()) {
-      prefetch = PrefetchOf(worker, chunks[part.groups[following_group].begin]);
+      const ChunkGroup& following = part.groups[following_group];
+      prefetch = PrefetchOf(worker, part, following.begin, following.offset);
     } else {
       prefetch = PrefetchFollowing(worker, action.following);
     }
-    ComputeChunk(worker, part, chunk, reinterpret_cast<const float*>(plain), rows, &prefetch);
-  }
-}
-
-void StepRunner::ComputeHeld(uint32_t worker, const BoundAction& action, kernels::RowRange rows) {
-  const BoundPart& part = step_->parts[action.index];
-  const std::byte* weights = part.held;
-  if (part.row_kernel != nullptr) {  // one constant block
-    ComputeChunk(worker, part, 0, reinterpret_cast<const float*>(weights), rows, nullptr);
-    return;
-  }
-  const std::vector<graph::ChunkDescriptor>& chunks = part.node->weights.chunks;
-  for (uint32_t chunk = 0; chunk < chunks.size(); ++chunk) {
-    const std::byte* const next = weights + chunks[chunk].bytes;
-    kernels::Prefetch prefetch = chunk + 1 < chunks.size()
-                                     ? kernels::Prefetch{next, next + chunks[chunk + 1].bytes}
-                                     : PrefetchFollowing(worker, action.following);
-    ComputeChunk(worker, part, chunk, reinterpret_cast<const float*>(weights), rows, &prefetch);
-    weights = next;
+    ComputeChunk(worker, part, chunk, text, rows, &prefetch);
   }
 }
 
 void StepRunner::ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t chunk,
-                              const float* weights, kernels::RowRange rows,
+                              const std::byte* text, kernels::RowRange rows,
                               kernels::Prefetch* prefetch) {
+  const auto* const weights = reinterpret_cast<const float*>(text);
   const std::span<std::byte> workspace = WorkspaceOf(worker);
   const std::span<const kernels::Image> images =
       std::span(part.images).subspan(states_[worker].turn * part.turn_images, part.turn_images);
@@ -199,20 +184,29 @@ void StepRunner::ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t c
                     rows);
 }
 
-kernels::Prefetch StepRunner::PrefetchOf(uint32_t worker,
-                                         const graph::ChunkDescriptor& chunk) const {
+/// The chunk where it is read from next: open in memory (`offset` bytes into the part's weights),
+/// or sealed.
+kernels::Prefetch StepRunner::PrefetchOf(uint32_t worker, const BoundPart& part, uint32_t chunk,
+                                         uint64_t offset) const {
+  const graph::ChunkDescriptor& next = part.node->weights.chunks[chunk];
+  if (part.held != nullptr) return {part.held + offset, part.held + offset + next.bytes};
+  return PrefetchSealed(worker, next);
+}
+
+kernels::Prefetch StepRunner::PrefetchSealed(uint32_t worker,
+                                             const graph::ChunkDescriptor& chunk) const {
   const Bytes next = states_[worker].opener->Ciphertext(chunk.index);
   return {next.data(), next.data() + next.size()};
 }
 
 kernels::Prefetch StepRunner::PrefetchFollowing(uint32_t worker, const BoundPart* following) const {
   if (following == nullptr) return {};
-  if (following->weights == plan::WeightsMode::kPinned) {
-    return {following->held, following->held + following->node->weights.chunks[0].bytes};
-  }
   const bool shared = following->split == plan::Split::kPanels && worker < following->groups.size();
-  const uint32_t chunk = shared ? following->groups[worker].begin : 0;
-  return PrefetchOf(worker, following->node->weights.chunks[chunk]);
+  const ChunkGroup& first = following->groups[shared ? worker : 0];
+  if (following->weights == plan::WeightsMode::kHeld) {  // not open yet
+    return PrefetchSealed(worker, following->node->weights.chunks[first.begin]);
+  }
+  return PrefetchOf(worker, *following, first.begin, first.offset);
 }
 
 std::span<std::byte> StepRunner::WorkspaceOf(uint32_t worker) const {

@@ -68,14 +68,15 @@ class StepRunner {
   void Transfer(uint32_t worker, const BoundAction& action);
   void OpenBlock(uint32_t worker, const BoundWindow& window, uint32_t block);
   void SealBlock(uint32_t worker, const BoundWindow& window, uint32_t block);
-  void StreamGroup(uint32_t worker, const BoundAction& action, uint32_t group,
-                   uint32_t following_group, kernels::RowRange rows);
-  void ComputeHeld(uint32_t worker, const BoundAction& action, kernels::RowRange rows);
-  void ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t chunk, const float* weights,
+  void ComputeGroup(uint32_t worker, const BoundAction& action, uint32_t group,
+                    uint32_t following_group, kernels::RowRange rows);
+  void ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t chunk, const std::byte* text,
                     kernels::RowRange rows, kernels::Prefetch* prefetch);
   void OpenClaimed(uint32_t worker, Claims& claims);
   bool Open(uint32_t worker, const graph::ChunkDescriptor& chunk, std::byte* plain);
-  kernels::Prefetch PrefetchOf(uint32_t worker, const graph::ChunkDescriptor& chunk) const;
+  kernels::Prefetch PrefetchOf(uint32_t worker, const BoundPart& part, uint32_t chunk,
+                               uint64_t offset) const;
+  kernels::Prefetch PrefetchSealed(uint32_t worker, const graph::ChunkDescriptor& chunk) const;
   kernels::Prefetch PrefetchFollowing(uint32_t worker, const BoundPart* following) const;
   std::span<std::byte> WorkspaceOf(uint32_t worker) const;
 
