@@ -4,8 +4,9 @@
     tools/make_onnx_models.py OUTDIR [NAME...]
 
 NAME is one of resnet50, vgg16, mobilenetv2, yolov3, tiny_cnn; all of them if none is given. NAME_batch is the same
-network with an open batch dimension. The same name gives the same bytes on every run on a machine: each model has its
-own seed. The tests' own copy of the smallest is made by
+network with an open batch dimension; in NAME_subnormal every second weight of the convolutions is subnormal. The same
+name gives the same bytes on every run on a machine: each model has its own seed. The tests' own copy of the smallest
+is made by
 
     tools/make_onnx_models.py tests/data tiny_cnn
 
@@ -394,9 +395,28 @@ def with_open_batch(model):
     return model
 
 
+def with_subnormal_weights(model):
+    """Every second weight of the convolutions is 1e-40: arithmetic that does not flush it to zero crawls."""
+    for initializer in model.graph.initializer:
+        weights = numpy_helper.to_array(initializer).copy()
+        if weights.ndim == 4:
+            weights.reshape(-1)[::2] = 1e-40
+            initializer.CopyFrom(numpy_helper.from_array(weights, initializer.name))
+    return model
+
+
+VARIANTS = {"_batch": with_open_batch, "_subnormal": with_subnormal_weights}
+
+
+def split_name(name):
+    """The network, and the suffix of a variant or nothing."""
+    suffix = next((suffix for suffix in VARIANTS if name.endswith(suffix)), "")
+    return name.removesuffix(suffix), suffix
+
+
 def make_model(name):
-    base = name.removesuffix("_batch")
-    return MAKERS[base]() if base == name else with_open_batch(MAKERS[base]())
+    base, suffix = split_name(name)
+    return VARIANTS[suffix](MAKERS[base]()) if suffix else MAKERS[base]()
 
 
 def write_model(model, path):
@@ -414,7 +434,7 @@ def main(arguments):
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     names = arguments[1:] or list(MAKERS)
     for name in names:
-        if name.removesuffix("_batch") not in MAKERS:
+        if split_name(name)[0] not in MAKERS:
             print(f"unknown model '{name}'; known: {', '.join(MAKERS)}", file=sys.stderr)
             return 2
     for name in names:

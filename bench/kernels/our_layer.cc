@@ -1,7 +1,10 @@
 #include "our_layer.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <random>
 
 #include "base/check.h"
 #include "graph/chunk.h"
@@ -106,9 +109,41 @@ void OurLayer::Run() {
       }
       return;
     }
-    const kernels::RowRange rows{height * thread / threads, height * (thread + 1) / threads};
+    const uint32_t granule = kernels::RowGranule(layer_.node());
+    const uint32_t granules = (height + granule - 1) / granule;
+    const kernels::RowRange rows{granules * thread / threads * granule,
+                                 std::min(granules * (thread + 1) / threads * granule, height)};
     for (uint32_t group = 0; group < groups; ++group) RunGroup(worker, group, group + 1, rows);
   });
+}
+
+double OurLayer::ErrorAgainstFloat64() {
+  constexpr int kSamples = 300;
+  const std::vector<graph::ChunkDescriptor>& chunks = layer_.node().weights.chunks;
+  const kernels::Image image{std::span(&input_rows_, 1), output_rows_};
+  for (uint32_t chunk = 0; chunk < chunks.size(); ++chunk) {
+    kernel_({.graph = &layer_.graph(),
+             .node = &layer_.node(),
+             .images = std::span(&image, 1),
+             .chunk = &chunks[chunk],
+             .weights = layer_.Text(chunk),
+             .workspace = workers_[0].workspace.span},
+            {0, layer_.output_height()});
+  }
+  const std::vector<float> input(input_.span.begin(), input_.span.end());
+  std::mt19937 random(1);
+  double worst = 0;
+  double largest = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    const auto y = static_cast<uint32_t>(random() % layer_.output_height());
+    const auto x = static_cast<uint32_t>(random() % layer_.output_width());
+    const auto channel = static_cast<uint32_t>(random() % layer_.shape().outputs);
+    double want = layer_.SumInFloat64(input, y, x, channel);
+    if (layer_.node().activation.kind == graph::ActivationKind::kRelu) want = std::max(want, 0.0);
+    worst = std::max(worst, std::abs(want - double{output_rows_.Pixel(y, x)[channel]}));
+    largest = std::max(largest, std::abs(want));
+  }
+  return worst / largest;
 }
 
 void OurLayer::RunGroup(Worker& worker, uint32_t group, uint32_t following,

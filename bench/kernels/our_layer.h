@@ -28,6 +28,9 @@ class OurLayer {
   /// One pass over all chunks and rows. Two threads share chunk groups or rows as the planner's
   /// steps do.
   void Run();
+  /// Largest difference of some hundred outputs from float64 sums, as a share of the largest
+  /// magnitude among them. Requires: a ReLU or no activation, and no residual.
+  double ErrorAgainstFloat64();
   size_t output_elements() const { return layer_.OutputElements(); }
 
  private:

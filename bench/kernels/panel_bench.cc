@@ -10,7 +10,8 @@
 //   --quick        a tenth of the time
 //
 // Counters of a layer: `share` of the peak, `ratio` to oneDNN's time, GFLOP/s, and `count` in its
-// network. After the layers, each network's means (network_score.h).
+// network; of Winograd's layers `error`, the largest difference from float64 sums as a share of the
+// largest magnitude. After the layers, each network's means (network_score.h).
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -93,6 +94,9 @@ class Bench {
     for (auto _ : state) {
       result = Hold(contest, crew_);
       state.SetIterationTime(result.seconds);
+    }
+    if (layer.shape.algorithm != graph::ConvAlgorithm::kDirect) {
+      state.counters["error"] = ours.ErrorAgainstFloat64();
     }
     state.counters["count"] = layer.count;
     state.counters["share"] = result.share;

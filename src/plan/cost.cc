@@ -27,6 +27,29 @@ uint64_t OpenBytes(const graph::Graph& graph, const Step& step) {
   return bytes;
 }
 
+bool InPool(const Plan& plan, graph::TensorIndex tensor) {
+  return plan.tensors[Position(tensor)].home == Home::kPool;
+}
+
+/// BorderMs of all tensors of the pool that the step's pieces read or write.
+double BordersMs(const graph::Convoy& convoy, const Plan& plan, const Step& step,
+                 const MachineRates& rates) {
+  const graph::Graph& graph = convoy.one();
+  std::vector<graph::TensorIndex> tensors;
+  for (const Part& part : step.parts) {
+    const graph::Node& node = graph.node(part.node);
+    tensors.push_back(node.output);
+    tensors.insert(tensors.end(), node.inputs.begin(), node.inputs.end());
+  }
+  std::sort(tensors.begin(), tensors.end());
+  tensors.erase(std::unique(tensors.begin(), tensors.end()), tensors.end());
+  double ms = 0;
+  for (const graph::TensorIndex tensor : tensors) {
+    if (InPool(plan, tensor)) ms += BorderMs(convoy.batch() * TensorBytes(graph, tensor), rates);
+  }
+  return ms;
+}
+
 double SealedRowsMs(const graph::Graph& graph, const Plan& plan, const Window& window,
                     uint64_t rows, const MachineRates& rates) {
   const uint32_t block_rows = std::max(1U, plan.tensors[Position(window.tensor)].block_rows);
@@ -55,6 +78,10 @@ double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates) {
 
 double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates) {
   return OpenNs(bytes, blocks, rates) * kMsPerNs;
+}
+
+double BorderMs(uint64_t bytes, const MachineRates& rates) {
+  return FarShare(bytes) * static_cast<double>(bytes) / rates.activation_gbps * kMsPerNs;
 }
 
 double ActionMs(const NodeCost& cost, const graph::Node& node, uint32_t rows,
@@ -100,6 +127,12 @@ double StepMs(const graph::Convoy& convoy, const Plan& plan, const Step& step,
     if (held || part.weights == WeightsMode::kStreamed) {
       ms += costs.back().FirstRead() / step.workers;
     }
+  }
+  const auto computes =
+      std::count_if(step.actions.begin(), step.actions.end(),
+                    [](const Action& action) { return action.kind == ActionKind::kCompute; });
+  if (computes > static_cast<std::ptrdiff_t>(step.parts.size())) {
+    ms += BordersMs(convoy, plan, step, rates) / step.workers;
   }
   double actions_ms = 0;
   for (const Action& action : step.actions) {

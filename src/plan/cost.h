@@ -26,6 +26,11 @@ double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates);
 /// One worker's milliseconds to seal, or to open, `blocks` blocks of rows, `bytes` in all.
 double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates);
 
+/// One worker's milliseconds that a step of pieces waits for a tensor of `bytes` that another step
+/// made, or will read, as a whole: no piece of it is in the cache any more. (A whole layer's own
+/// time counts that.)
+double BorderMs(uint64_t bytes, const MachineRates& rates);
+
 /// How the actions of one part are done.
 struct Manner {
   WeightsMode weights = WeightsMode::kNone;

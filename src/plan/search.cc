@@ -147,7 +147,8 @@ std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t b
       // Several workers for nothing are one.
       const bool divided = sums.divided[stretch.end] > sums.divided[stretch.begin];
       if (times_[times].workers() > 1 && !divided) continue;
-      const double transfer_ms = stretch.transfer_ms + kStepMs;
+      double transfer_ms = stretch.transfer_ms + kStepMs;
+      if (flow < kWholeFlow) transfer_ms += double{stretch.border_ms} / times_[times].workers();
       const double held_ms = sums.held_ms[stretch.end] - sums.held_ms[stretch.begin] + transfer_ms;
       if (held_ms >= ms_max) continue;
       const Needs needs = NeedsOf(stretch, flow, times);

@@ -148,6 +148,7 @@ class TableBuilder {
   uint32_t RingUnits(TensorIndex tensor, uint32_t flow);
   uint32_t WindowRows(TensorIndex tensor, NodeNumber begin, NodeNumber end, uint32_t flow);
   void Touch(TensorIndex tensor, NodeNumber begin, NodeNumber end);
+  double BordersMs(NodeNumber begin, NodeNumber end);
   void AddOverlay(Stretch& stretch) const;
   bool CanBeOverwritten(TensorIndex tensor, NodeNumber begin, NodeNumber end) const;
   bool CanOverwrite(TensorIndex tensor, NodeNumber begin, NodeNumber end) const;
@@ -166,8 +167,9 @@ class TableBuilder {
   std::vector<std::vector<Resident>> ending_;                 // by last cut
   std::vector<std::vector<TensorIndex>> live_;                // by cut: pool tensors
   std::array<std::vector<uint32_t>, kFlowCount> ring_units_;  // by tensor; 0: not known yet
-  std::vector<NodeNumber> sharers_;  // nodes of the stretch at hand that share with an operand
-  std::vector<Touched> touched_;     // by the stretch at hand
+  std::vector<NodeNumber> sharers_;   // nodes of the stretch at hand that share with an operand
+  std::vector<Touched> touched_;      // by the stretch at hand
+  std::vector<TensorIndex> borders_;  // large tensors of the pool, made or read by it and by others
 };
 
 void TableBuilder::ListResidents() {
@@ -354,6 +356,25 @@ void TableBuilder::Touch(TensorIndex tensor, NodeNumber begin, NodeNumber end) {
   }
 }
 
+/// Takes the stretch's last node in.
+double TableBuilder::BordersMs(NodeNumber begin, NodeNumber end) {
+  const uint32_t batch = world_.convoy->batch();
+  const auto add = [&](TensorIndex tensor) {
+    if (IsOutside(tensor) || FarShare(batch * TensorBytes(graph_, tensor)) == 0) return;
+    if (std::find(borders_.begin(), borders_.end(), tensor) == borders_.end()) {
+      borders_.push_back(tensor);
+    }
+  };
+  add(graph_.nodes[end - 1].output);
+  for (const TensorIndex input : graph_.nodes[end - 1].inputs) add(input);
+  double ms = 0;
+  for (const TensorIndex tensor : borders_) {
+    if (IsInner(world_, tensor, begin, end)) continue;
+    ms += BorderMs(batch * TensorBytes(graph_, tensor), rates_);
+  }
+  return ms;
+}
+
 bool TableBuilder::IsDense(TensorIndex tensor) const {
   const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
   const View& view = world_.map.views[Position(tensor)];
@@ -405,6 +426,7 @@ void TableBuilder::AddOverlay(Stretch& stretch) const {
 std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
   std::vector<Stretch> stretches;
   touched_.clear();
+  borders_.clear();
   sharers_.clear();
   Stretch grown;
   grown.begin = begin;
@@ -436,6 +458,7 @@ std::vector<Stretch> TableBuilder::From(NodeNumber begin) {
     // A tensor outside that was touched may now be read up; one more reader widens its window.
     Touch(node.output, begin, end);
     for (const TensorIndex input : node.inputs) Touch(input, begin, end);
+    grown.border_ms = static_cast<float>(BordersMs(begin, end));
     std::erase_if(touched_,
                   [&](const Touched& at) { return IsInner(world_, at.tensor, begin, end); });
     const auto add_inner = [&](TensorIndex tensor) {

@@ -50,6 +50,7 @@ struct Stretch {
   uint32_t slot_bytes = 0;       ///< per worker, if every weight is streamed
   uint32_t constant_bytes = 0;   ///< weights that must be held
   float transfer_ms = 0;         ///< sealing and opening rows, one worker
+  float border_ms = 0;           ///< in pieces: BorderMs of tensors that others make or read
   bool elided = false;           ///< one node that needs no work
   bool together = false;         ///< of a convoy: may be done for all inputs at once
   std::array<uint32_t, kFlowCount> window_units{};  ///< by flow, in units of kPoolAlignment

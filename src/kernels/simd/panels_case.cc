@@ -164,14 +164,15 @@ float LayerCase::Weight(uint32_t out, uint32_t in, uint32_t ky, uint32_t kx) con
 }
 
 /// One chain over taps and channels; taps outside of the image multiply zero.
-float LayerCase::Sum(const std::vector<float>& input, uint32_t image, uint32_t y, uint32_t x,
-                     uint32_t channel) const {
+template <typename Real>
+Real LayerCase::Sum(const std::vector<float>& input, uint32_t image, uint32_t y, uint32_t x,
+                    uint32_t channel) const {
   const graph::Window& w = shape_.window;
   const uint32_t inputs = shape_.inputs / shape_.groups;
   const uint32_t group = channel / (shape_.outputs / shape_.groups);
   const bool transposed = shape_.kind == OpKind::kConvTranspose;
   const bool dense = shape_.kind == OpKind::kDense;
-  float sum = node().source->bias[channel];
+  Real sum = node().source->bias[channel];
   for (uint32_t ky = 0; ky < (dense ? 1 : w.kernel_h); ++ky) {
     for (uint32_t kx = 0; kx < (dense ? 1 : w.kernel_w); ++kx) {
       int64_t in_y = y;
@@ -193,11 +194,16 @@ float LayerCase::Sum(const std::vector<float>& input, uint32_t image, uint32_t y
                  : 0;
       for (uint32_t c = 0; c < inputs; ++c) {
         const float a = inside ? input[pixel * shape_.inputs + size_t{group} * inputs + c] : 0.0F;
-        sum = std::fma(a, Weight(channel, c, ky, kx), sum);
+        sum = std::fma(Real{a}, Real{Weight(channel, c, ky, kx)}, sum);
       }
     }
   }
   return sum;
+}
+
+double LayerCase::SumInFloat64(const std::vector<float>& input, uint32_t y, uint32_t x,
+                               uint32_t channel) const {
+  return Sum<double>(input, 0, y, x, channel);
 }
 
 std::vector<float> LayerCase::Expected(const std::vector<float>& input,
@@ -208,7 +214,7 @@ std::vector<float> LayerCase::Expected(const std::vector<float>& input,
     for (uint32_t y = 0; y < output_height_; ++y) {
       for (uint32_t x = 0; x < output_width_; ++x) {
         for (uint32_t channel = 0; channel < shape_.outputs; ++channel) {
-          float value = Sum(input, image, y, x, channel);
+          float value = Sum<float>(input, image, y, x, channel);
           if (shape_.residual == graph::Residual::kBeforeActivation) value += residual[out.size()];
           value = ExactActivation(shape_.activation, value);
           if (shape_.residual == graph::Residual::kAfterActivation) value += residual[out.size()];

@@ -48,6 +48,10 @@ class LayerCase {
   std::vector<float> Expected(const std::vector<float>& input,
                               const std::vector<float>& residual) const;
 
+  /// One output of image 0 before residual and activation, summed in float64.
+  double SumInFloat64(const std::vector<float>& input, uint32_t y, uint32_t x,
+                      uint32_t channel) const;
+
   size_t InputElements() const;
   size_t OutputElements() const;
   std::vector<float> RandomFloats(size_t count, uint64_t seed) const;
@@ -58,8 +62,9 @@ class LayerCase {
     size_t skip = 0;
     const float* data() const { return floats.data() + skip; }
   };
-  float Sum(const std::vector<float>& input, uint32_t image, uint32_t y, uint32_t x,
-            uint32_t channel) const;
+  template <typename Real>
+  Real Sum(const std::vector<float>& input, uint32_t image, uint32_t y, uint32_t x,
+           uint32_t channel) const;
   float Weight(uint32_t out, uint32_t in, uint32_t ky, uint32_t kx) const;
 
   LayerShape shape_;
