@@ -17,6 +17,7 @@
 // Highway's order.
 #include "hwy/highway.h"
 #include "kernels/simd/math-inl.h"
+#include "kernels/simd/product_tile-inl.h"
 #include "kernels/simd/reduce-inl.h"
 #include "kernels/simd/row_kernels.h"
 #include "kernels/simd/vectors-inl.h"
@@ -25,89 +26,8 @@ HWY_BEFORE_NAMESPACE();
 namespace coracle::kernels::HWY_NAMESPACE {
 namespace {
 
-/// Vectors of columns: what leaves registers for a row of B beside kTileRows times as many sums.
-constexpr uint32_t kTileVecs = HWY_TARGET == HWY_AVX3 ? 4 : 2;
-constexpr uint32_t kTileRows = 6;
 /// Keys whose values stay in the first-level cache while all queries at hand meet them.
 constexpr uint32_t kValueRows = 128;
-
-/// c = scale (c + a b) + mask, for a few rows of a and c and a panel of b: whole vectors of
-/// columns, row after row without gaps.
-struct Tile {
-  std::array<const float*, kTileRows> a{};
-  std::array<float*, kTileRows> c{};
-  std::array<float, kTileRows> scale{};
-  std::array<const float*, kTileRows> mask{};  // null: none
-  const float* b = nullptr;
-  uint32_t depth = 0;
-  size_t columns = 0;  // real ones
-  bool first = true;   // c begins as zeros
-};
-
-HWY_INLINE FloatVec LoadColumns(const float* p, size_t column, size_t columns) {
-  if (column + FloatLanes() <= columns) return hn::LoadU(FloatTag(), p + column);
-  return column < columns ? LoadSome(p + column, columns - column) : Splat(0);
-}
-HWY_INLINE void StoreColumns(FloatVec v, float* p, size_t column, size_t columns) {
-  if (column + FloatLanes() <= columns) return hn::StoreU(v, FloatTag(), p + column);
-  if (column < columns) StoreSome(v, p + column, columns - column);
-}
-
-template <uint32_t kRows, uint32_t kVecs>
-HWY_NOINLINE void MultiplyTile(const Tile& tile) {
-  const FloatTag d;
-  const size_t lanes = FloatLanes();
-  FloatVec sums[kRows][kVecs];
-  for (uint32_t i = 0; i < kRows; ++i) {
-    for (uint32_t j = 0; j < kVecs; ++j) {
-      sums[i][j] = tile.first ? Splat(0) : LoadColumns(tile.c[i], j * lanes, tile.columns);
-    }
-  }
-  const float* b = tile.b;
-  for (uint32_t k = 0; k < tile.depth; ++k, b += kVecs * lanes) {
-    FloatVec columns[kVecs];
-    for (uint32_t j = 0; j < kVecs; ++j) columns[j] = hn::Load(d, b + j * lanes);
-    for (uint32_t i = 0; i < kRows; ++i) {
-      const FloatVec a = Splat(tile.a[i][k]);
-      for (uint32_t j = 0; j < kVecs; ++j) sums[i][j] = hn::MulAdd(a, columns[j], sums[i][j]);
-    }
-  }
-  for (uint32_t i = 0; i < kRows; ++i) {
-    const FloatVec scale = Splat(tile.scale[i]);
-    for (uint32_t j = 0; j < kVecs; ++j) {
-      FloatVec c = hn::Mul(sums[i][j], scale);
-      if (tile.mask[i] != nullptr) {
-        c = hn::Add(c, LoadColumns(tile.mask[i], j * lanes, tile.columns));
-      }
-      StoreColumns(c, tile.c[i], j * lanes, tile.columns);
-    }
-  }
-}
-
-using TileKernel = void (*)(const Tile&);
-
-template <uint32_t kVecs>
-TileKernel TileForVecs(uint32_t rows) {
-  static constexpr TileKernel kKernels[kTileRows] = {
-      MultiplyTile<1, kVecs>, MultiplyTile<2, kVecs>, MultiplyTile<3, kVecs>,
-      MultiplyTile<4, kVecs>, MultiplyTile<5, kVecs>, MultiplyTile<6, kVecs>};
-  return kKernels[rows - 1];
-}
-
-TileKernel TileFor(uint32_t rows, size_t vecs) {
-  switch (vecs) {
-    case 1:
-      return TileForVecs<1>(rows);
-#if HWY_TARGET == HWY_AVX3
-    case 2:
-      return TileForVecs<2>(rows);
-    case 3:
-      return TileForVecs<3>(rows);
-#endif
-    default:
-      return TileForVecs<kTileVecs>(rows);
-  }
-}
 
 /// A panel's columns of a matrix of `columns` in all.
 struct Panel {
@@ -119,7 +39,7 @@ struct Panel {
 
 Panel PanelFrom(size_t column, size_t columns) {
   const size_t lanes = FloatLanes();
-  const size_t count = std::min(kTileVecs * lanes, columns - column);
+  const size_t count = std::min(kProductVecs * lanes, columns - column);
   return {column, count, (count + lanes - 1) / lanes};
 }
 
@@ -203,22 +123,22 @@ class Head {
   }
 
   void Score(uint32_t begin, uint32_t count) const {
-    Tile tile;
+    ProductTile tile;
     tile.depth = image_.inputs[1].channels;
     tile.scale.fill(attrs_.scale);
     tile.b = keys_;
     for (size_t t = 0; t < tokens_;) {
       const Panel panel = PanelFrom(t, tokens_);
       tile.columns = panel.columns;
-      for (uint32_t first = 0; first < count; first += kTileRows) {
-        const uint32_t rows = std::min(kTileRows, count - first);
+      for (uint32_t first = 0; first < count; first += kProductRows) {
+        const uint32_t rows = std::min(kProductRows, count - first);
         for (uint32_t i = 0; i < rows; ++i) {
           const float* mask = MaskOf(begin + first + i);
           tile.a[i] = image_.inputs[0].Pixel(begin + first + i, head_);
           tile.c[i] = scores_ + (first + i) * stride_ + t;
           tile.mask[i] = mask == nullptr ? nullptr : mask + t;
         }
-        TileFor(rows, panel.vecs)(tile);
+        ProductFor(rows, panel.vecs)(tile);
       }
       tile.b += panel.Width() * tile.depth;
       t += panel.columns;
@@ -252,20 +172,20 @@ class Head {
   /// Adds the share of keys [token, token + kValueRows) to the panel's columns of the output.
   void SumOver(uint32_t begin, uint32_t count, const Panel& panel, const float* packed,
                uint32_t token) const {
-    Tile tile;
+    ProductTile tile;
     tile.depth = std::min(kValueRows, tokens_ - token);
     tile.b = packed;
     tile.columns = panel.columns;
     tile.first = token == 0;
     const bool last = token + tile.depth == tokens_;
-    for (uint32_t first = 0; first < count; first += kTileRows) {
-      const uint32_t rows = std::min(kTileRows, count - first);
+    for (uint32_t first = 0; first < count; first += kProductRows) {
+      const uint32_t rows = std::min(kProductRows, count - first);
       for (uint32_t i = 0; i < rows; ++i) {
         tile.a[i] = scores_ + (first + i) * stride_ + token;
         tile.c[i] = image_.output.Pixel(begin + first + i, head_) + panel.column;
         tile.scale[i] = last ? inverse_[first + i] : 1;
       }
-      TileFor(rows, panel.vecs)(tile);
+      ProductFor(rows, panel.vecs)(tile);
     }
   }
 

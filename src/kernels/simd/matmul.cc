@@ -14,91 +14,13 @@
 // Highway's order.
 #include "hwy/highway.h"
 #include "kernels/simd/math-inl.h"
+#include "kernels/simd/product_tile-inl.h"
 #include "kernels/simd/row_kernels.h"
 #include "kernels/simd/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace coracle::kernels::HWY_NAMESPACE {
 namespace {
-
-constexpr uint32_t kTileRows = 6;
-/// Vectors of columns: what leaves registers for A and B beside kTileRows times as many sums.
-constexpr uint32_t kTileVecs = HWY_TARGET == HWY_AVX3 ? 4 : 2;
-
-/// A tile's operands: `rows` rows of A and C, `depth` rows of the packed B.
-struct Tile {
-  const float* a[kTileRows];
-  float* c[kTileRows];
-  const float* packed = nullptr;
-  uint32_t depth = 0;
-  uint32_t columns = 0;  // real ones
-  bool first = true;     // starts from zero, else from C
-  bool last = true;      // K ends: scale
-  float scale = 1;
-};
-
-HWY_INLINE FloatVec LoadColumns(const float* p, uint32_t column, uint32_t columns) {
-  const auto lanes = static_cast<uint32_t>(FloatLanes());
-  if (column + lanes <= columns) return hn::LoadU(FloatTag(), p + column);
-  return column < columns ? LoadSome(p + column, columns - column) : Splat(0);
-}
-HWY_INLINE void StoreColumns(FloatVec v, float* p, uint32_t column, uint32_t columns) {
-  const auto lanes = static_cast<uint32_t>(FloatLanes());
-  if (column + lanes <= columns) return hn::StoreU(v, FloatTag(), p + column);
-  if (column < columns) StoreSome(v, p + column, columns - column);
-}
-
-template <uint32_t kRows, uint32_t kVecs>
-HWY_NOINLINE void MultiplyTile(const Tile& tile) {
-  const FloatTag d;
-  const auto lanes = static_cast<uint32_t>(FloatLanes());
-  FloatVec sums[kRows][kVecs];
-  for (uint32_t i = 0; i < kRows; ++i) {
-    for (uint32_t j = 0; j < kVecs; ++j) {
-      sums[i][j] = tile.first ? Splat(0) : LoadColumns(tile.c[i], j * lanes, tile.columns);
-    }
-  }
-  const float* b = tile.packed;
-  for (uint32_t k = 0; k < tile.depth; ++k, b += kVecs * lanes) {
-    FloatVec columns[kVecs];
-    for (uint32_t j = 0; j < kVecs; ++j) columns[j] = hn::Load(d, b + j * lanes);
-    for (uint32_t i = 0; i < kRows; ++i) {
-      const FloatVec a = Splat(tile.a[i][k]);
-      for (uint32_t j = 0; j < kVecs; ++j) sums[i][j] = hn::MulAdd(a, columns[j], sums[i][j]);
-    }
-  }
-  const FloatVec scale = Splat(tile.last ? tile.scale : 1);
-  for (uint32_t i = 0; i < kRows; ++i) {
-    for (uint32_t j = 0; j < kVecs; ++j) {
-      StoreColumns(hn::Mul(sums[i][j], scale), tile.c[i], j * lanes, tile.columns);
-    }
-  }
-}
-
-using TileKernel = void (*)(const Tile&);
-
-template <uint32_t kVecs>
-TileKernel TileForVecs(uint32_t rows) {
-  static constexpr TileKernel kKernels[kTileRows] = {
-      MultiplyTile<1, kVecs>, MultiplyTile<2, kVecs>, MultiplyTile<3, kVecs>,
-      MultiplyTile<4, kVecs>, MultiplyTile<5, kVecs>, MultiplyTile<6, kVecs>};
-  return kKernels[rows - 1];
-}
-
-TileKernel TileFor(uint32_t rows, uint32_t vecs) {
-  switch (vecs) {
-    case 1:
-      return TileForVecs<1>(rows);
-    case 2:
-      return TileForVecs<2>(rows);
-#if HWY_TARGET == HWY_AVX3
-    case 3:
-      return TileForVecs<3>(rows);
-#endif
-    default:
-      return TileForVecs<kTileVecs>(rows);
-  }
-}
 
 /// One product of matrices: rows [m_begin, m_end) of it.
 class Product {
@@ -116,7 +38,7 @@ class Product {
   void Multiply(uint64_t a, uint64_t b, uint64_t c, uint32_t rows) {
     const auto lanes = static_cast<uint32_t>(FloatLanes());
     for (uint32_t n = 0; n < columns_;) {
-      const uint32_t vecs = std::min(kTileVecs, (columns_ - n + lanes - 1) / lanes);
+      const uint32_t vecs = std::min(kProductVecs, (columns_ - n + lanes - 1) / lanes);
       const uint32_t width = vecs * lanes;
       const uint32_t columns = std::min(width, columns_ - n);
       for (uint32_t k = 0; k < depth_; k += kMatMulDepthMax) {
@@ -146,20 +68,19 @@ class Product {
 
   void MultiplyRows(uint64_t a, uint64_t c, uint32_t rows, uint32_t n, uint32_t columns,
                     uint32_t vecs, uint32_t k, uint32_t depth) {
-    Tile tile;
-    tile.packed = packed_;
+    ProductTile tile;
+    tile.b = packed_;
     tile.depth = depth;
     tile.columns = columns;
     tile.first = k == 0;
-    tile.last = k + depth == depth_;
-    tile.scale = attrs_.scale;
-    for (uint32_t m = 0; m < rows; m += kTileRows) {
-      const uint32_t count = std::min(kTileRows, rows - m);
+    tile.scale.fill(k + depth == depth_ ? attrs_.scale : 1);
+    for (uint32_t m = 0; m < rows; m += kProductRows) {
+      const uint32_t count = std::min(kProductRows, rows - m);
       for (uint32_t i = 0; i < count; ++i) {
         tile.a[i] = PixelAt(image_.inputs[0], a + m + i) + k;
         tile.c[i] = PixelAt(image_.output, c + m + i) + n;
       }
-      TileFor(count, vecs)(tile);
+      ProductFor(count, vecs)(tile);
     }
   }
 
