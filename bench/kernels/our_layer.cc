@@ -138,8 +138,8 @@ double OurLayer::ErrorAgainstFloat64() {
     const auto y = static_cast<uint32_t>(random() % layer_.output_height());
     const auto x = static_cast<uint32_t>(random() % layer_.output_width());
     const auto channel = static_cast<uint32_t>(random() % layer_.shape().outputs);
-    double want = layer_.SumInFloat64(input, y, x, channel);
-    if (layer_.node().activation.kind == graph::ActivationKind::kRelu) want = std::max(want, 0.0);
+    const double sum = layer_.SumInFloat64(input, y, x, channel);
+    const double want = kernels::ExactActivation(layer_.node().activation, static_cast<float>(sum));
     worst = std::max(worst, std::abs(want - double{output_rows_.Pixel(y, x)[channel]}));
     largest = std::max(largest, std::abs(want));
   }

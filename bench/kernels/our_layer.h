@@ -29,7 +29,7 @@ class OurLayer {
   /// steps do.
   void Run();
   /// Largest difference of some hundred outputs from float64 sums, as a share of the largest
-  /// magnitude among them. Requires: a ReLU or no activation, and no residual.
+  /// magnitude among them. Requires: an activation that ExactActivation() knows, no residual.
   double ErrorAgainstFloat64();
   size_t output_elements() const { return layer_.OutputElements(); }
 

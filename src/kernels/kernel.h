@@ -77,7 +77,7 @@ const KernelSet& SimdKernels();
 PanelKernel PanelKernelOf(const KernelSet& set, const graph::Graph& graph, const graph::Node& node);
 /// Every SIMD set that this machine can run, best first (tests compare them all). Panels and
 /// depthwise give the reference's bits on every target; MatMul, Affine and Resize only where the
-/// target has a fused multiply-add (not SSE4 and the portable one).
+/// target has a fused multiply-add (not the portable one).
 std::span<const KernelSet* const> AllSimdKernels();
 
 /// How `Image` and `RowRange` see a node's tensors. True: one Image per image of the tensors' outer

@@ -7,9 +7,6 @@
 #include "kernels/packing.h"
 #include "kernels/simd/panels_run.h"
 
-// A target without FMA is no faster than the portable one.
-#undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/panels.cc"
 #include "hwy/foreach_target.h"

@@ -39,18 +39,10 @@ inline constexpr uint32_t kMatMulColumnsMax = 64;
 #else
 #define CORACLE_CASE_AVX2(name, ...)
 #endif
-#if HWY_TARGETS & HWY_SSE4
-#define CORACLE_CASE_SSE4(name, ...) \
-  case HWY_SSE4:                     \
-    return N_SSE4::name(__VA_ARGS__);
-#else
-#define CORACLE_CASE_SSE4(name, ...)
-#endif
 #define CORACLE_CALL_FOR_TARGET(hwy_target, name, ...) \
   switch (hwy_target) {                                \
     CORACLE_CASE_AVX3(name, __VA_ARGS__)               \
     CORACLE_CASE_AVX2(name, __VA_ARGS__)               \
-    CORACLE_CASE_SSE4(name, __VA_ARGS__)               \
     default:                                           \
       return HWY_STATIC_DISPATCH(name)(__VA_ARGS__);   \
   }

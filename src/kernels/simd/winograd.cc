@@ -8,9 +8,6 @@
 #include "kernels/simd/winograd_tiles.h"
 #include "kernels/winograd.h"
 
-// A target without FMA is no faster than the portable one.
-#undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/winograd.cc"
 #include "hwy/foreach_target.h"
