@@ -66,38 +66,14 @@ class ChunkList {
   WeightLayout layout_;
 };
 
-/// One panel whose K is cut into near-equal runs, at multiples of 8 where the runs are long enough.
-void CutPanel(const PanelGeometry& panel, uint32_t index, uint64_t target, ChunkList& list) {
-  const uint32_t row_bytes = panel.width * static_cast<uint32_t>(kFloatBytes);
-  const uint32_t granule = panel.k_count >= 64 ? 8 : 1;
-  const uint32_t rows_max = static_cast<uint32_t>(target / row_bytes) - 1;  // beside the bias
-  const uint32_t runs = static_cast<uint32_t>(
-      CeilDiv(CeilDiv(panel.k_count, granule), std::max(1U, rows_max / granule)));
+/// One panel whose K is cut into `runs` near-equal runs, at multiples of `granule`.
+void AddRuns(const PanelGeometry& panel, uint32_t index, uint32_t granule, uint64_t runs,
+             ChunkList& list) {
   const uint64_t granules = CeilDiv(panel.k_count, granule);
-  for (uint32_t run = 0; run < runs; ++run) {
+  for (uint64_t run = 0; run < runs; ++run) {
     const auto begin = static_cast<uint32_t>(granules * run / runs * granule);
     const auto end = static_cast<uint32_t>(
         std::min<uint64_t>(granules * (run + 1) / runs * granule, panel.k_count));
-    const uint32_t rows = end - begin + (begin == 0 ? 1 : 0);
-    list.Add({.kind = ChunkKind::kPanels,
-              .bytes = rows * row_bytes,
-              .panel_begin = index,
-              .panel_count = 1,
-              .k_begin = begin,
-              .k_count = end - begin});
-  }
-}
-
-/// One panel in near-equal runs of input channels.
-void CutWinogradPanel(const PanelGeometry& panel, uint32_t index, uint32_t inputs_max,
-                      ChunkList& list) {
-  const uint32_t granules = panel.k_count / (kWinogradTaps * kWinogradInputsGranule);
-  const auto runs =
-      static_cast<uint32_t>(CeilDiv(uint64_t{granules} * kWinogradInputsGranule, inputs_max));
-  for (uint32_t run = 0; run < runs; ++run) {
-    const uint32_t k_granule = kWinogradTaps * kWinogradInputsGranule;
-    const uint32_t begin = granules * run / runs * k_granule;
-    const uint32_t end = granules * (run + 1) / runs * k_granule;
     const uint32_t rows = end - begin + (begin == 0 ? 1 : 0);
     list.Add({.kind = ChunkKind::kPanels,
               .bytes = rows * panel.width * static_cast<uint32_t>(kFloatBytes),
@@ -108,11 +84,21 @@ void CutWinogradPanel(const PanelGeometry& panel, uint32_t index, uint32_t input
   }
 }
 
+/// One panel in runs of about `target` bytes, at multiples of 8 where these are long enough.
+void CutPanel(const PanelGeometry& panel, uint32_t index, uint64_t target, ChunkList& list) {
+  const uint32_t granule = panel.k_count >= 64 ? 8 : 1;
+  const auto rows_max =
+      static_cast<uint32_t>(target / (panel.width * kFloatBytes)) - 1;  // beside the bias
+  AddRuns(panel, index, granule,
+          CeilDiv(CeilDiv(panel.k_count, granule), std::max(1U, rows_max / granule)), list);
+}
+
 void CutWinograd(const Graph& graph, const Node& node, ChunkList& list) {
   const Partition partition = PartitionOf(graph, node);
-  const uint32_t inputs_max = WinogradInputsMax(graph, node);
+  const uint32_t rows_max = kWinogradTaps * WinogradInputsMax(graph, node);
   for (uint32_t i = 0; i < partition.PanelsPerPart(); ++i) {
-    CutWinogradPanel(PanelOf(partition, i), i, inputs_max, list);
+    const PanelGeometry panel = PanelOf(partition, i);
+    AddRuns(panel, i, kWinogradRunRows, CeilDiv(panel.k_count, rows_max), list);
   }
 }
 
@@ -209,8 +195,8 @@ Status CheckPanels(const Graph& graph, const Node& node, const WeightLayout& lay
 Status CheckWinogradRuns(const Graph& graph, const Node& node, const WeightLayout& layout) {
   const uint32_t most = kWinogradTaps * WinogradInputsMax(graph, node);
   for (const ChunkDescriptor& chunk : layout.chunks) {
-    const bool whole = chunk.k_begin % (kWinogradTaps * kWinogradInputsGranule) == 0 &&
-                       chunk.k_count % (kWinogradTaps * kWinogradInputsGranule) == 0;
+    const bool whole =
+        chunk.k_begin % kWinogradRunRows == 0 && chunk.k_count % kWinogradRunRows == 0;
     if (!whole || chunk.k_count > most || chunk.panel_count != 1) return Wrong(node, "K range");
   }
   return {};

@@ -8,8 +8,8 @@
 namespace coracle::kernels {
 namespace {
 
-/// A run of so many input channels keeps a chunk under its limit: a small map's transformed weights
-/// (36 * 64 * 64 floats) in the second-level cache.
+/// Most input channels of a run: their transformed weights (36 x 64 x 64 floats) stay in the
+/// second-level cache, and longer runs were no faster.
 constexpr uint32_t kInputsMax = 64;
 /// Floats between matrices.
 constexpr uint64_t kApart = 32;
@@ -34,7 +34,7 @@ bool IsWinograd(const graph::Node& node) { return WinogradOutputs(node) > 1; }
 uint32_t WinogradInputsMax(const graph::Graph& graph, const graph::Node& node) {
   const uint32_t inputs = graph.shape(node.inputs[0]).Back(0);
   const uint64_t runs = CeilDiv(inputs, kInputsMax);
-  return static_cast<uint32_t>(RoundUp(CeilDiv(inputs, runs), kWinogradInputsGranule));
+  return static_cast<uint32_t>(RoundUp(CeilDiv(inputs, runs), graph::kWinogradInputChannels));
 }
 
 WinogradSpace::WinogradSpace(uint32_t outputs, uint64_t tiles, uint32_t inputs, uint32_t columns)

@@ -18,8 +18,8 @@ uint32_t WinogradOutputs(const graph::Node& node);
 bool IsWinograd(const graph::Node& node);
 
 inline constexpr uint32_t kWinogradTaps = 9;
-/// Input channels of a run are a multiple of this.
-inline constexpr uint32_t kWinogradInputsGranule = 16;
+/// K rows of the fewest input channels; a run has a multiple of it.
+inline constexpr uint32_t kWinogradRunRows = kWinogradTaps * graph::kWinogradInputChannels;
 /// Most tiles whose transforms exist at a time.
 inline constexpr uint32_t kWinogradTilesMax = 18;
 

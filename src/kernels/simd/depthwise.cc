@@ -13,6 +13,7 @@
 #include "hwy/highway.h"
 #include "kernels/simd/depthwise_tile-inl.h"
 #include "kernels/simd/panels_finish-inl.h"
+#include "kernels/simd/row_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace coracle::kernels::HWY_NAMESPACE {
@@ -161,22 +162,7 @@ HWY_AFTER_NAMESPACE();
 namespace coracle::kernels {
 
 PanelKernel SimdDepthwise(int64_t hwy_target) {
-  switch (hwy_target) {
-#if HWY_TARGETS & HWY_AVX3_DL
-    case HWY_AVX3_DL:
-      return N_AVX3_DL::DepthwiseForTarget();
-#endif
-#if HWY_TARGETS & HWY_AVX3
-    case HWY_AVX3:
-      return N_AVX3::DepthwiseForTarget();
-#endif
-#if HWY_TARGETS & HWY_AVX2
-    case HWY_AVX2:
-      return N_AVX2::DepthwiseForTarget();
-#endif
-    default:
-      return HWY_STATIC_DISPATCH(DepthwiseForTarget)();
-  }
+  CORACLE_CALL_FOR_TARGET(hwy_target, DepthwiseForTarget)
 }
 
 }  // namespace coracle::kernels

@@ -31,21 +31,12 @@ struct DepthwiseCall {
   TileFinish finish = {};
 };
 
-/// `count` floats, zeros behind.
-HWY_INLINE FloatVec LoadChannels(const float* from, uint32_t count) {
-  if constexpr (kTileLanes > 1) {
-    if (count != kTileLanes) return LoadSome(from, count);
-  }
-  return hn::LoadU(FloatTag(), from);
-}
-
 template <int kSums>
 HWY_INLINE void BeginSums(const DepthwiseCall& call, uint32_t c, uint32_t count,
                           FloatVec (&sums)[kSums][1]) {
   CORACLE_UNROLL for (int i = 0; i < kSums; ++i) {
-    sums[i][0] = call.bias != nullptr
-                     ? hn::LoadU(FloatTag(), call.bias + c)
-                     : LoadChannels(call.finish.outputs[i] + call.channel + c, count);
+    sums[i][0] = call.bias != nullptr ? hn::LoadU(FloatTag(), call.bias + c)
+                                      : LoadUpTo(call.finish.outputs[i] + call.channel + c, count);
   }
 }
 
@@ -68,7 +59,7 @@ struct ColumnSums {
         weights += call.weight_stride;
       }
       CORACLE_UNROLL for (int x = 0; x < kColumns; ++x) {
-        const FloatVec input = LoadChannels(table[x] + at, count);
+        const FloatVec input = LoadUpTo(table[x] + at, count);
         CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
           const int kx = x - i * kStride;
           if (kx < 0 || kx >= kKernel) continue;
@@ -100,7 +91,7 @@ struct PairSums {
         weights += call.weight_stride;
       }
       CORACLE_UNROLL for (int x = 0; x < kColumns; ++x) {
-        const FloatVec input = LoadChannels(table[y * kColumns + x] + at, count);
+        const FloatVec input = LoadUpTo(table[y * kColumns + x] + at, count);
         CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
           const int kx = x - i * kStride;
           if (kx < 0 || kx >= kKernel) continue;
@@ -128,7 +119,7 @@ struct TapSums {
       const FloatVec weight = hn::LoadU(FloatTag(), weights);
       weights += call.weight_stride;
       CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
-        sums[i][0] = FusedMulAdd(LoadChannels(table[i] + at, count), weight, sums[i][0]);
+        sums[i][0] = FusedMulAdd(LoadUpTo(table[i] + at, count), weight, sums[i][0]);
       }
     }
   }

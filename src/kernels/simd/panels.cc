@@ -15,6 +15,7 @@
 #include "kernels/simd/panels_finish-inl.h"
 #include "kernels/simd/panels_tile-inl.h"
 #include "kernels/simd/panels_woven-inl.h"
+#include "kernels/simd/row_kernels.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace coracle::kernels::HWY_NAMESPACE {
@@ -69,7 +70,7 @@ class RunPass {
       call_.segment_count = tile.segments->count;
       call_.finish.outputs = tile.outputs;
       call_.finish.residuals = tile.residuals;
-      AskAhead(tile.segments->pairs);
+      AskAhead(call_, args_.prefetch, tile.segments->pairs);
       if (direct) {
         tiles_[tile.pixels - 1](call_);
       } else {
@@ -91,20 +92,6 @@ class RunPass {
     call.finish = {.outputs = stage_rows_, .last_count = kTileLanes};
     tiles_[tile.pixels - 1](call);
     StoreStage(staged, completes_ ? &args_.node->activation : nullptr);
-  }
-
-  /// Spreads what is to be prefetched over the tiles, one line per two K rows.
-  void AskAhead(uint32_t pairs) {
-    // With nothing to ask for, the tile asks for what it has.
-    call_.prefetch = reinterpret_cast<const char*>(call_.weights);
-    call_.prefetch_step = 0;
-    if (args_.prefetch == nullptr || pairs == 0) return;
-    Prefetch& ahead = *args_.prefetch;
-    const ptrdiff_t left = ahead.end - ahead.next;
-    if (left <= 0) return;
-    call_.prefetch = reinterpret_cast<const char*>(ahead.next);
-    call_.prefetch_step = std::min<ptrdiff_t>(64, left / pairs);
-    ahead.next += call_.prefetch_step < 64 ? left : call_.prefetch_step * pairs;
   }
 
   const PanelArgs& args_;
@@ -147,24 +134,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace coracle::kernels {
 
-PanelKernel SimdPanels(int64_t hwy_target) {
-  switch (hwy_target) {
-#if HWY_TARGETS & HWY_AVX3_DL
-    case HWY_AVX3_DL:
-      return N_AVX3_DL::PanelsForTarget();
-#endif
-#if HWY_TARGETS & HWY_AVX3
-    case HWY_AVX3:
-      return N_AVX3::PanelsForTarget();
-#endif
-#if HWY_TARGETS & HWY_AVX2
-    case HWY_AVX2:
-      return N_AVX2::PanelsForTarget();
-#endif
-    default:
-      return HWY_STATIC_DISPATCH(PanelsForTarget)();
-  }
-}
+PanelKernel SimdPanels(int64_t hwy_target) { CORACLE_CALL_FOR_TARGET(hwy_target, PanelsForTarget) }
 
 }  // namespace coracle::kernels
 #endif

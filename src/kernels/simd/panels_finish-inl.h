@@ -22,6 +22,20 @@ namespace coracle::kernels::HWY_NAMESPACE {
 
 inline constexpr uint32_t kTileLanes = static_cast<uint32_t>(hn::MaxLanes(FloatTag()));
 
+/// `count` floats, at most a vector; zeros behind.
+HWY_INLINE FloatVec LoadUpTo(const float* from, uint32_t count) {
+  if constexpr (kTileLanes > 1) {
+    if (count != kTileLanes) return LoadSome(from, count);
+  }
+  return hn::LoadU(FloatTag(), from);
+}
+HWY_INLINE void StoreUpTo(FloatVec v, float* to, uint32_t count) {
+  if constexpr (kTileLanes > 1) {
+    if (count != kTileLanes) return StoreSome(v, to, count);
+  }
+  hn::StoreU(v, FloatTag(), to);
+}
+
 /// Vector j of a row; the last may be partial.
 template <int kVecs>
 HWY_INLINE FloatVec LoadColumns(const float* row, int j, uint32_t last_count) {

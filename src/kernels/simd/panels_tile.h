@@ -1,10 +1,12 @@
 // What the register tiles (panels_tile-inl.h, depthwise_tile-inl.h) are called with.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "graph/graph.h"
+#include "kernels/kernel.h"
 
 #if defined(__clang__)
 #define CORACLE_UNROLL _Pragma("clang loop unroll(full)")
@@ -44,5 +46,19 @@ struct TileCall {
   ptrdiff_t prefetch_step = 0;
   TileFinish finish = {};
 };
+
+/// Gives the tile its share of what is to be prefetched (`ahead` may be null): a line for each of
+/// its `pairs` of K rows at most.
+inline void AskAhead(TileCall& call, Prefetch* ahead, uint32_t pairs) {
+  // With nothing to ask for, the tile asks for what it has.
+  call.prefetch = reinterpret_cast<const char*>(call.weights);
+  call.prefetch_step = 0;
+  if (ahead == nullptr || pairs == 0) return;
+  const ptrdiff_t left = ahead->end - ahead->next;
+  if (left <= 0) return;
+  call.prefetch = reinterpret_cast<const char*>(ahead->next);
+  call.prefetch_step = std::min<ptrdiff_t>(64, left / pairs);
+  ahead->next += call.prefetch_step < 64 ? left : call.prefetch_step * pairs;
+}
 
 }  // namespace coracle::kernels

@@ -63,8 +63,7 @@ HWY_NOINLINE void RunWoven(const WovenCall& call) {
   for (uint32_t tap = 0; tap < call.taps; ++tap, table += kPixels) {
     FloatVec inputs[kPixels];
     CORACLE_UNROLL for (int i = 0; i < kPixels; ++i) {
-      const float* from = table[i] + call.input;
-      inputs[i] = call.lanes == kTileLanes ? hn::LoadU(d, from) : LoadSome(from, call.lanes);
+      inputs[i] = LoadUpTo(table[i] + call.input, call.lanes);
     }
     CORACLE_UNROLL for (int c = 0; c < kGroup; ++c) {
       const FloatVec row = hn::Load(d, weights);

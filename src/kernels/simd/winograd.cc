@@ -15,6 +15,7 @@
 #include "hwy/highway.h"
 #include "kernels/simd/panels_finish-inl.h"
 #include "kernels/simd/panels_tile-inl.h"
+#include "kernels/simd/row_kernels.h"
 #include "kernels/simd/winograd_transforms-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -148,19 +149,6 @@ struct OutputCall {
   const WinogradOutputPixels* pixels = nullptr;
   TileFinish finish = {};
 };
-
-HWY_INLINE FloatVec LoadUpTo(const float* from, uint32_t count) {
-  if constexpr (kTileLanes > 1) {
-    if (count < kTileLanes) return LoadSome(from, count);
-  }
-  return hn::LoadU(FloatTag(), from);
-}
-HWY_INLINE void StoreUpTo(FloatVec v, float* to, uint32_t count) {
-  if constexpr (kTileLanes > 1) {
-    if (count < kTileLanes) return StoreSome(v, to, count);
-  }
-  hn::StoreU(v, FloatTag(), to);
-}
 
 /// Ends a tile in registers.
 template <int kOutputs, ActivationKind kKind>
@@ -315,7 +303,7 @@ class WinogradPass {
       for (uint32_t column = 0; column < operands_.columns; column += columns_) {
         call.weights = weights + column;
         call.channel = static_cast<ptrdiff_t>(column);
-        AskAhead(call);
+        AskAhead(call, args_.prefetch, operands_.inputs / 2);
         register_tiles_[pixels - 1](call);
       }
     }
@@ -342,20 +330,6 @@ class WinogradPass {
       case RegisterFinish::kHardSwish:
         return StoreTile<kOutputs, ActivationKind::kHardSwish>(call);
     }
-  }
-
-  /// Spreads what is to be prefetched over the tiles, one line per two K rows.
-  void AskAhead(TileCall& call) {
-    call.prefetch = reinterpret_cast<const char*>(call.weights);
-    call.prefetch_step = 0;
-    const uint32_t pairs = operands_.inputs / 2;
-    if (args_.prefetch == nullptr) return;
-    Prefetch& ahead = *args_.prefetch;
-    const ptrdiff_t left = ahead.end - ahead.next;
-    if (left <= 0) return;
-    call.prefetch = reinterpret_cast<const char*>(ahead.next);
-    call.prefetch_step = std::min<ptrdiff_t>(64, left / pairs);
-    ahead.next += call.prefetch_step < 64 ? left : call.prefetch_step * pairs;
   }
 
   const PanelArgs& args_;
@@ -392,22 +366,7 @@ HWY_AFTER_NAMESPACE();
 namespace coracle::kernels {
 
 PanelKernel SimdWinograd(int64_t hwy_target) {
-  switch (hwy_target) {
-#if HWY_TARGETS & HWY_AVX3_DL
-    case HWY_AVX3_DL:
-      return N_AVX3_DL::WinogradForTarget();
-#endif
-#if HWY_TARGETS & HWY_AVX3
-    case HWY_AVX3:
-      return N_AVX3::WinogradForTarget();
-#endif
-#if HWY_TARGETS & HWY_AVX2
-    case HWY_AVX2:
-      return N_AVX2::WinogradForTarget();
-#endif
-    default:
-      return HWY_STATIC_DISPATCH(WinogradForTarget)();
-  }
+  CORACLE_CALL_FOR_TARGET(hwy_target, WinogradForTarget)
 }
 
 }  // namespace coracle::kernels

@@ -58,8 +58,9 @@ LayerShape PickShape(Random& random) {
 /// Runs of input channels that no owner would choose.
 graph::WeightLayout RandomCut(const LayerCase& layer, Random& random) {
   graph::WeightLayout layout;
-  constexpr uint32_t kGranule = kWinogradTaps * kWinogradInputsGranule;
-  const uint32_t most = WinogradInputsMax(layer.graph(), layer.node()) / kWinogradInputsGranule;
+  constexpr uint32_t kGranule = kWinogradRunRows;
+  const uint32_t most =
+      WinogradInputsMax(layer.graph(), layer.node()) / graph::kWinogradInputChannels;
   for (uint32_t i = 0; i < PanelCount(layer.graph(), layer.node()); ++i) {
     const PanelGeometry panel = PanelAt(layer.graph(), layer.node(), i);
     graph::ChunkDescriptor chunk{.panel_begin = i, .panel_count = 1};
