@@ -177,7 +177,7 @@ void OurLayer::RunChunk(Worker& worker, uint32_t chunk, uint32_t next, kernels::
            .node = &layer_.node(),
            .images = std::span(&image, 1),
            .chunk = &chunks[chunk],
-           .weights = worker.slot.span.data(),
+           .weights = reinterpret_cast<const std::byte*>(worker.slot.span.data()),
            .workspace = worker.workspace.span,
            .prefetch = &prefetch},
           rows);

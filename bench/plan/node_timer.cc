@@ -112,11 +112,11 @@ void NodeTimer::BindOperands(BenchArena& arena) {
   operands_.reserve(size_t{images} * operands);
   for (uint32_t image = 0; image < images; ++image) {
     for (kernels::Rows rows : first) {
-      rows.base += ptrdiff_t{image} * rows.rows * rows.row_stride;
+      rows.SkipRows(uint64_t{image} * rows.rows);
       operands_.push_back(rows);
     }
     kernels::Rows out = output;
-    out.base += ptrdiff_t{image} * out.rows * out.row_stride;
+    out.SkipRows(uint64_t{image} * out.rows);
     images_.push_back({std::span(operands_).subspan(size_t{image} * operands, operands), out});
   }
 }
@@ -204,7 +204,7 @@ void NodeTimer::ComputeChunk(uint32_t chunk, const std::byte* text, kernels::Row
                  .node = &node_,
                  .images = images_,
                  .chunk = &node_.weights.chunks[chunk],
-                 .weights = reinterpret_cast<const float*>(text),
+                 .weights = text,
                  .workspace = workspace_,
                  .prefetch = prefetch},
                 rows);

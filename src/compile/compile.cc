@@ -60,12 +60,12 @@ Status Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
   for (const graph::Node& node : model.graph.nodes) total += node.weights.TotalBytes();
   TRY_ASSIGN(const auto writer, seal::SealedWriter::Start(sink, owner_key, entropy, backend));
   uint64_t done = 0;
-  std::vector<float> plain;
+  std::vector<std::byte> plain;
   for (const graph::Node& node : model.graph.nodes) {
     for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
-      plain.assign(chunk.bytes / sizeof(float), 0);
+      plain.resize(chunk.bytes);
       kernels::PackChunk(model.graph, node, chunk, plain);
-      TRY(writer->AppendChunk(std::as_writable_bytes(std::span(plain))));
+      TRY(writer->AppendChunk(plain));
       done += chunk.bytes;
       if (progress) progress(done, total);
     }

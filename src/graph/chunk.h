@@ -27,12 +27,18 @@ enum class ChunkKind : uint8_t {
 struct ChunkDescriptor {
   ChunkIndex index{};  ///< place in the sealed file's chunk table
   ChunkKind kind = ChunkKind::kPanels;
-  uint32_t bytes = 0;  ///< plain (and sealed) bytes; multiple of kChunkAlignment
+  uint32_t bytes = 0;  ///< plain bytes, as kernels read them; multiple of kChunkAlignment
+  /// 0: sealed as it is. Else entropy-coded (seal/), and this long in the file: less than `bytes`;
+  /// multiple of kChunkAlignment.
+  uint32_t coded_bytes = 0;
   uint32_t panel_begin =
       0;  ///< kPanels: first panel, over all parts; kDepthwise: first block of 16
   uint32_t panel_count = 0;
   uint32_t k_begin = 0;  ///< kPanels: first row of K of every panel in the chunk
   uint32_t k_count = 0;
+
+  /// Bytes of the text that is sealed.
+  uint32_t SealedBytes() const { return coded_bytes == 0 ? bytes : coded_bytes; }
 
   bool operator==(const ChunkDescriptor&) const = default;
 };

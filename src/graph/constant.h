@@ -31,8 +31,10 @@ enum class DenseOrder : uint8_t { kInputsByOutputs = 0, kOutputsByInputs = 1 };
 /// What a node multiplies by, and what folding has made of it. Weights stay where they are
 /// (possibly half a gigabyte in a mapped file); passes only write the small vectors beside them.
 struct WeightSource {
-  /// Conv, ConvTranspose, Dense, Recurrence: the float32 weight. Binary with a constant operand:
-  /// that operand (float32). Attention with a constant mask: the mask. Affine, LayerNorm: none.
+  /// Conv, ConvTranspose, Dense: the weight, float32; WeightType::kDot8: int8 (uint8 models: with
+  /// 128 taken from values and zero points). Recurrence: the float32 weight. Binary with a constant
+  /// operand: that operand (float32). Attention with a constant mask: the mask. Affine, LayerNorm:
+  /// none.
   std::shared_ptr<const Constant> weight;
   DenseOrder dense_order = DenseOrder::kInputsByOutputs;
   /// Dense whose input was flattened from C,H,W and now arrives as H,W,C: {C, H, W}. Else rank 0.
@@ -41,6 +43,12 @@ struct WeightSource {
   /// is multiplied by scale. Affine, LayerNorm: their scale and shift.
   std::vector<float> scale;
   std::vector<float> bias;
+  /// WeightType::kDot8 (quantization.h), per output channel; empty: all 0.
+  std::vector<int32_t> weight_zero;
+  std::vector<int32_t> integer_bias;
+  /// WeightType::kInt8: the scale of each output channel's weights (times `scale` above), each a
+  /// bfloat16 value.
+  std::vector<float> weight_steps;
   /// Recurrence with InitialState::kConstant: h, or h and c, StateChannels() values.
   std::vector<float> initial_state;
 };

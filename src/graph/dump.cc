@@ -109,6 +109,34 @@ std::string Text(const Attention& attention) {
   return text;
 }
 
+std::string QuantizationText(const Quantization& q, QuantizationSource source) {
+  return source == QuantizationSource::kTensor ? " by range"
+                                               : fmt::format(" *{} zero={}", q.scale, q.zero);
+}
+std::string Text(const Quantize& quantize) {
+  return QuantizationText(quantize.out, quantize.source);
+}
+std::string Text(const Dequantize& dequantize) {
+  return QuantizationText(dequantize.in, dequantize.source);
+}
+std::string Text(const QuantizationRange&) { return ""; }
+std::string Text(const QuantizedAdd& add) {
+  constexpr auto kConstant = QuantizationSource::kConstant;
+  return QuantizationText(add.a, kConstant) + " +" + QuantizationText(add.b, kConstant) + " ->" +
+         QuantizationText(add.out, kConstant);
+}
+
+std::string WeightTypeText(const Graph& graph, const Node& node) {
+  if (node.weight_type == WeightType::kFloat32) return "";
+  std::string text = fmt::format(" {}", WeightTypeName(node.weight_type));
+  if (node.weight_type != WeightType::kDot8) return text;
+  text += node.integer.in_source == QuantizationSource::kTensor
+              ? " by range"
+              : fmt::format(" in_zero={}", node.integer.in_zero);
+  if (graph.tensor(node.output).dtype != DType::kUint8) return text;
+  return text + " ->" + QuantizationText(node.integer.out, QuantizationSource::kConstant);
+}
+
 std::string ActivationText(const Activation& activation) {
   switch (activation.kind) {
     case ActivationKind::kNone:
@@ -147,6 +175,7 @@ std::string DumpNode(const Graph& graph, const Node& node) {
   }
   text += ')';
   text += std::visit([](const auto& attrs) { return Text(attrs); }, node.attrs);
+  text += WeightTypeText(graph, node);
   const std::string_view residual = node.residual == Residual::kNone ? "" : " +residual";
   if (node.residual != Residual::kAfterActivation) text += residual;
   text += ActivationText(node.activation);
@@ -154,7 +183,9 @@ std::string DumpNode(const Graph& graph, const Node& node) {
   if (node.source != nullptr && node.source->flattened_from.rank() != 0) {
     text += " from_chw=" + node.source->flattened_from.ToString();
   }
-  text += " -> " + graph.shape(node.output).ToString();
+  const Tensor& output = graph.tensor(node.output);
+  text += " -> " + output.shape.ToString();
+  if (output.dtype != DType::kFloat32) text += fmt::format(" {}", DTypeName(output.dtype));
   if (!node.weights.chunks.empty()) {
     text += fmt::format(" [{} chunks, {} bytes]", node.weights.chunks.size(),
                         node.weights.TotalBytes());

@@ -16,6 +16,7 @@
 #include "graph/chunk.h"
 #include "graph/constant.h"
 #include "graph/op.h"
+#include "graph/quantization.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -47,7 +48,8 @@ enum class Residual : uint8_t {
 struct Node {
   std::string name;
   Attributes attrs;
-  /// Activation operands, in order; the residual last if there is one.
+  /// Activation operands, in order; the residual (or the range of a quantised operand) last if
+  /// there is one.
   std::vector<TensorIndex> inputs;
   TensorIndex output{};
   Activation activation;
@@ -55,6 +57,10 @@ struct Node {
   Residual residual = Residual::kNone;
   /// Owner side, until packed: null for nodes without constants, and always null inside of the TEE.
   std::shared_ptr<const WeightSource> source;
+  /// Conv, ConvTranspose, Dense; else kFloat32.
+  WeightType weight_type = WeightType::kFloat32;
+  /// WeightType::kDot8; else as it is.
+  IntegerSums integer;
   /// kRows, once packed: empty for nodes without constants.
   WeightLayout weights;
 

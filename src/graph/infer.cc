@@ -149,12 +149,35 @@ Result<Shape> Dispatch(const ShapeCall& call) {
       return InferRecurrence(std::get<Recurrence>(attrs), call);
     case OpKind::kAttention:
       return InferAttention(std::get<Attention>(attrs), call);
+    case OpKind::kQuantize:
+      return InferQuantize(std::get<Quantize>(attrs), call);
+    case OpKind::kDequantize:
+      return InferDequantize(std::get<Dequantize>(attrs), call);
+    case OpKind::kQuantizationRange:
+      return InferQuantizationRange(call);
+    case OpKind::kQuantizedAdd:
+      return InferQuantizedAdd(std::get<QuantizedAdd>(attrs), call);
   }
   return ShapeError(call, "is no operator");
 }
 
+/// Operands of the kinds that may take a range beside their data.
+size_t WithRange(QuantizationSource source) {
+  return source == QuantizationSource::kTensor ? 2 : 1;
+}
+
 Status CheckOperands(const ShapeCall& call) {
   size_t expected = 1;
+  if (call.node.weight_type == WeightType::kDot8) {
+    expected = WithRange(call.node.integer.in_source);
+  }
+  if (const Quantize* quantize = std::get_if<Quantize>(&call.node.attrs)) {
+    expected = WithRange(quantize->source);
+  }
+  if (const Dequantize* dequantize = std::get_if<Dequantize>(&call.node.attrs)) {
+    expected = WithRange(dequantize->source);
+  }
+  if (call.node.kind() == OpKind::kQuantizedAdd) expected = 2;
   if (call.node.kind() == OpKind::kMatMul) expected = 2;
   if (const Binary* binary = std::get_if<Binary>(&call.node.attrs)) {
     expected = binary->operands == Operands::kTensors ? 2 : 1;

@@ -35,6 +35,11 @@ Result<Shape> InferDetectionHead(const DetectionHead& attrs, const ShapeCall& ca
 Result<Shape> InferRecurrence(const Recurrence& attrs, const ShapeCall& call);
 Result<Shape> InferAttention(const Attention& attrs, const ShapeCall& call);
 
+Result<Shape> InferQuantize(const Quantize& attrs, const ShapeCall& call);
+Result<Shape> InferDequantize(const Dequantize& attrs, const ShapeCall& call);
+Result<Shape> InferQuantizationRange(const ShapeCall& call);
+Result<Shape> InferQuantizedAdd(const QuantizedAdd& attrs, const ShapeCall& call);
+
 Result<Shape> InferConcat(const Concat& attrs, const ShapeCall& call);
 Result<Shape> InferSlice(const Slice& attrs, const ShapeCall& call);
 Result<Shape> InferTranspose(const Transpose& attrs, const ShapeCall& call);

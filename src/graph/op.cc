@@ -6,10 +6,11 @@ namespace coracle::graph {
 
 std::string_view OpName(OpKind kind) {
   static constexpr std::array<std::string_view, kOpKindCount> kNames = {
-      "Conv",          "ConvTranspose", "Dense",     "MatMul",  "Pool",    "Reduce",
-      "LayerNorm",     "Affine",        "Unary",     "Binary",  "Softmax", "Resize",
-      "Concat",        "Slice",         "Transpose", "Reshape", "Pad",     "Reorg",
-      "DetectionHead", "Recurrence",    "Attention"};
+      "Conv",          "ConvTranspose", "Dense",     "MatMul",   "Pool",       "Reduce",
+      "LayerNorm",     "Affine",        "Unary",     "Binary",   "Softmax",    "Resize",
+      "Concat",        "Slice",         "Transpose", "Reshape",  "Pad",        "Reorg",
+      "DetectionHead", "Recurrence",    "Attention", "Quantize", "Dequantize", "QuantizationRange",
+      "QuantizedAdd"};
   const auto position = static_cast<size_t>(kind);
   CORACLE_CHECK(position < kNames.size());
   return kNames[position];
@@ -48,6 +49,7 @@ bool AllowsActivation(OpKind kind) {
     case OpKind::kAffine:
     case OpKind::kUnary:
     case OpKind::kBinary:
+    case OpKind::kQuantizedAdd:
       return true;
     default:
       return false;

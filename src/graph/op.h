@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "graph/quantization.h"
 #include "tensor/shape.h"
 
 namespace coracle::graph {
@@ -275,10 +276,40 @@ struct Attention {
   bool operator==(const Attention&) const = default;
 };
 
+/// float32 to uint8: saturate(round_to_even(x / scale) + zero), as ONNX's QuantizeLinear. With
+/// QuantizationSource::kTensor, inputs[1] is a QuantizationRange's output and `out` is {1, 0}.
+struct Quantize {
+  Quantization out;
+  QuantizationSource source = QuantizationSource::kConstant;
+  bool operator==(const Quantize&) const = default;
+};
+
+/// uint8 to float32: scale * (q - zero). Parameters as Quantize has them.
+struct Dequantize {
+  Quantization in;
+  QuantizationSource source = QuantizationSource::kConstant;
+  bool operator==(const Dequantize&) const = default;
+};
+
+/// Scale and zero point of each image of a float32 tensor [N, ...], as ONNX's DynamicQuantizeLinear
+/// finds them: range = [min(0, least), max(0, largest)], scale = (max - min) / 255 (1 where that is
+/// 0), zero = saturate(round_to_even(0 - min / scale)). float32 [N, 1, 2]: scale, zero.
+struct QuantizationRange {
+  bool operator==(const QuantizationRange&) const = default;
+};
+
+/// uint8 + uint8 to uint8, same shapes: the sum of the dequantised values (each rounded to
+/// float32), the node's activation, then as Quantize.
+struct QuantizedAdd {
+  Quantization a, b, out;
+  bool operator==(const QuantizedAdd&) const = default;
+};
+
 /// The order is the file format's operator number: append only.
-using Attributes = std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine,
-                                Unary, Binary, Softmax, Resize, Concat, Slice, Transpose, Reshape,
-                                Pad, Reorg, DetectionHead, Recurrence, Attention>;
+using Attributes =
+    std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine, Unary, Binary,
+                 Softmax, Resize, Concat, Slice, Transpose, Reshape, Pad, Reorg, DetectionHead,
+                 Recurrence, Attention, Quantize, Dequantize, QuantizationRange, QuantizedAdd>;
 
 enum class OpKind : uint8_t {
   kConv,
@@ -302,15 +333,19 @@ enum class OpKind : uint8_t {
   kDetectionHead,
   kRecurrence,
   kAttention,
+  kQuantize,
+  kDequantize,
+  kQuantizationRange,
+  kQuantizedAdd,
 };
 inline constexpr uint8_t kOpKindCount = std::variant_size_v<Attributes>;
-static_assert(static_cast<uint8_t>(OpKind::kAttention) + 1 == kOpKindCount);
+static_assert(static_cast<uint8_t>(OpKind::kQuantizedAdd) + 1 == kOpKindCount);
 
 /// "Conv", "ConvTranspose", ...
 std::string_view OpName(OpKind kind);
 
 /// True for the kinds whose kernel applies Node::activation: Conv, ConvTranspose, Dense, Affine,
-/// Unary, Binary.
+/// Unary, Binary, QuantizedAdd.
 bool AllowsActivation(OpKind kind);
 /// True for the kinds whose kernel adds a residual: Conv, ConvTranspose, Dense.
 bool AllowsResidual(OpKind kind);

@@ -61,6 +61,9 @@ bool PerImage(const Graph& graph, const Node& node) {
 }
 
 PanelKernel PanelKernelOf(const KernelSet& set, const Graph& graph, const Node& node) {
+  if (node.weight_type == graph::WeightType::kDot8) {
+    return graph::IsDepthwise(graph, node) ? set.integer_depthwise : set.integer_panels;
+  }
   switch (node.kind()) {
     case OpKind::kConv:
       if (IsWinograd(node)) return set.winograd;

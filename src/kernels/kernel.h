@@ -48,7 +48,7 @@ struct PanelArgs {
   const graph::Node* node = nullptr;
   std::span<const Image> images;
   const graph::ChunkDescriptor* chunk = nullptr;
-  const float* weights = nullptr;  ///< the chunk's plain text, 64-byte aligned
+  const std::byte* weights = nullptr;  ///< the chunk's plain text, 64-byte aligned
   std::span<std::byte> workspace;
   Prefetch* prefetch = nullptr;  ///< may be null; advanced by what was asked for
 };
@@ -59,10 +59,12 @@ using RowKernel = void (*)(const RowArgs&, RowRange);
 using PanelKernel = void (*)(const PanelArgs&, RowRange);
 
 struct KernelSet {
-  std::string_view name;            ///< "reference", "AVX3", "AVX2", ...
-  PanelKernel panels = nullptr;     ///< Conv (grouped too), ConvTranspose, Dense: direct sums
-  PanelKernel winograd = nullptr;   ///< Conv with another algorithm
-  PanelKernel depthwise = nullptr;  ///< Conv with IsDepthwise()
+  std::string_view name;                 ///< "reference", "AVX3", "AVX2", ...
+  PanelKernel panels = nullptr;          ///< Conv (grouped too), ConvTranspose, Dense: direct sums
+  PanelKernel winograd = nullptr;        ///< Conv with another algorithm
+  PanelKernel depthwise = nullptr;       ///< Conv with IsDepthwise()
+  PanelKernel integer_panels = nullptr;  ///< Conv (grouped too), Dense: WeightType::kDot8
+  PanelKernel integer_depthwise = nullptr;  ///< Conv with IsDepthwise(), WeightType::kDot8
   /// By OpKind; null for the kinds that have panels. Each honours row, pixel strides and rings of
   /// its operands, and may write its output over inputs[0] where InPlaceAllowed().
   std::array<RowKernel, graph::kOpKindCount> rows{};

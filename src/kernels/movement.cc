@@ -255,7 +255,8 @@ void MoveTranspose(const RowArgs& args, RowRange rows) {
     for (uint32_t y = rows.begin; y < rows.end; ++y) {
       const ptrdiff_t offset =
           ptrdiff_t{y / out[1]} * strides[0] + ptrdiff_t{y % out[1]} * strides[1];
-      copy.Run(keeps_rows ? from.Row(y) : from.base + offset, image.output.Row(y));
+      copy.Run(keeps_rows ? from.Row(y) : static_cast<const float*>(from.base) + offset,
+               image.output.Row(y));
     }
   }
 }

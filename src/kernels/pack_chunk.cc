@@ -210,9 +210,10 @@ uint64_t ConstantOffset(const Node& node, const ChunkDescriptor& chunk) {
 }  // namespace
 
 void PackChunk(const Graph& graph, const Node& node, const ChunkDescriptor& chunk,
-               std::span<float> out) {
-  CORACLE_CHECK(node.source != nullptr && out.size() * kFloatBytes == chunk.bytes);
-  std::fill(out.begin(), out.end(), 0.0F);
+               std::span<std::byte> text) {
+  CORACLE_CHECK(node.source != nullptr && text.size() == chunk.bytes);
+  std::fill(text.begin(), text.end(), std::byte{0});
+  const std::span<float> out(reinterpret_cast<float*>(text.data()), text.size() / kFloatBytes);
   switch (chunk.kind) {
     case ChunkKind::kPanels:
       return PackPanels(graph, node, chunk, out.data());

@@ -19,6 +19,7 @@
 // contiguous memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -88,10 +89,10 @@ graph::WeightLayout CutIntoChunks(const graph::Graph& graph, const graph::Node& 
 Status CheckLayout(const graph::Graph& graph, const graph::Node& node,
                    const graph::WeightLayout& layout);
 
-/// Writes one chunk's plain text. Owner side. Requires: node.source set; out.size() == chunk.bytes
-/// / 4; kConstant: node.weights set, with `chunk` in it (its place there is its place in the
-/// block).
+/// Writes one chunk's plain text. Owner side. Requires: node.source set; out of chunk.bytes bytes,
+/// at a multiple of 4; kConstant: node.weights set, with `chunk` in it (its place there is its
+/// place in the block).
 void PackChunk(const graph::Graph& graph, const graph::Node& node,
-               const graph::ChunkDescriptor& chunk, std::span<float> out);
+               const graph::ChunkDescriptor& chunk, std::span<std::byte> out);
 
 }  // namespace coracle::kernels

@@ -64,7 +64,7 @@ std::vector<float> PackAll(const PackedNode& made) {
   std::vector<float> all;
   for (const ChunkDescriptor& chunk : made.node.weights.chunks) {
     std::vector<float> text(chunk.bytes / sizeof(float), -1);
-    PackChunk(made.graph, made.node, chunk, text);
+    PackChunk(made.graph, made.node, chunk, std::as_writable_bytes(std::span(text)));
     all.insert(all.end(), text.begin(), text.end());
   }
   return all;

@@ -137,7 +137,7 @@ bool TestTensor::GapsUntouched() const {
   std::vector<bool> used(storage_.size());
   for (uint32_t y = kept_.begin; y < kept_.end; ++y) {
     for (uint32_t x = 0; x < rows_.pixels; ++x) {
-      const auto first = static_cast<size_t>(rows_.Pixel(y, x) - rows_.base);
+      const auto first = static_cast<size_t>(rows_.Pixel(y, x) - rows_.Row(0));
       for (uint32_t c = 0; c < rows_.channels; ++c) used[first + c] = true;
     }
   }

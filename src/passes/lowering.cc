@@ -89,6 +89,10 @@ Status Lowering::LowerNode(const Node& node) {
       value = LowerLastAxis(node, std::get<graph::Softmax>(node.attrs).axis);
       break;
     case OpKind::kUnary:
+    case OpKind::kQuantize:
+    case OpKind::kDequantize:
+    case OpKind::kQuantizationRange:
+    case OpKind::kQuantizedAdd:
       value = LowerUnary(node);
       break;
     case OpKind::kBinary:

@@ -100,7 +100,7 @@ class Binder {
       if (plan_.tensors[Position(tensor)].home == plan::Home::kPool) {
         const uint64_t before =
             image / bound.turn_images * graph::RowsOf(graph.shape(tensor)).AllRows();
-        rows.base += static_cast<ptrdiff_t>(before) * rows.row_stride;
+        rows.SkipRows(before);
       }
       return rows;
     };
@@ -134,8 +134,8 @@ class Binder {
     rows.pixel_stride = Floats(place->pixel_stride_bytes);
     // An operand with fewer images than the result is broadcast over them.
     const uint32_t own_image = shape.images == 1 ? 0 : image;
-    rows.base = reinterpret_cast<float*>(pool_ + place->offset) +
-                (per_image ? static_cast<ptrdiff_t>(own_image) * shape.rows * rows.row_stride : 0);
+    rows.base = pool_ + place->offset;
+    if (per_image) rows.SkipRows(uint64_t{own_image} * shape.rows);
     return rows;
   }
 

@@ -130,7 +130,7 @@ SealedGraph SealInMemory(const graph::Graph& graph, host::BlobAccess access) {
     for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
       std::vector<float> plain(chunk.bytes / sizeof(float));
       if (node.source != nullptr) {
-        kernels::PackChunk(graph, node, chunk, plain);
+        kernels::PackChunk(graph, node, chunk, std::as_writable_bytes(std::span(plain)));
       } else {
         for (float& value : plain) value = random.Value() * 0.1F;
       }

@@ -67,7 +67,7 @@ void SmallLayer::Run() const {
             .node = &node(),
             .images = {&image, 1},
             .chunk = &chunk,
-            .weights = text,
+            .weights = reinterpret_cast<const std::byte*>(text),
             .workspace = {},
             .prefetch = nullptr},
            rows);

@@ -171,17 +171,17 @@ void StepRunner::ComputeGroup(uint32_t worker, const BoundAction& action, uint32
 void StepRunner::ComputeChunk(uint32_t worker, const BoundPart& part, uint32_t chunk,
                               const std::byte* text, kernels::RowRange rows,
                               kernels::Prefetch* prefetch) {
-  const auto* const weights = reinterpret_cast<const float*>(text);
   const std::span<std::byte> workspace = WorkspaceOf(worker);
   const std::span<const kernels::Image> images =
       std::span(part.images).subspan(states_[worker].turn * part.turn_images, part.turn_images);
   if (part.row_kernel != nullptr) {
-    part.row_kernel({part.graph, part.node, images, weights, workspace}, rows);
+    const auto* const constants = reinterpret_cast<const float*>(text);
+    part.row_kernel({part.graph, part.node, images, constants, workspace}, rows);
     return;
   }
-  part.panel_kernel({part.graph, part.node, images, &part.node->weights.chunks[chunk], weights,
-                     workspace, prefetch},
-                    rows);
+  part.panel_kernel(
+      {part.graph, part.node, images, &part.node->weights.chunks[chunk], text, workspace, prefetch},
+      rows);
 }
 
 /// The chunk where it is read from next: open in memory (`offset` bytes into the part's weights),

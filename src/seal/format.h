@@ -13,7 +13,7 @@
 namespace coracle::seal {
 
 inline constexpr uint32_t kHeaderBytes = 128;
-inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kFormatVersion = 3;
 inline constexpr uint32_t kSuiteAes256GcmHkdfSha256 = 1;
 /// Every part of the file starts at a multiple of this.
 inline constexpr uint32_t kPartAlignment = 64;

@@ -14,6 +14,7 @@ class Encoder {
  public:
   static constexpr bool kDecodes = false;
 
+  Status U8(uint8_t value) { return (out_.U8(value), Status()); }
   Status U32(uint32_t value) { return (out_.U32(value), Status()); }
   Status F32(float value) { return (out_.F32(value), Status()); }
   template <typename E>
@@ -83,6 +84,10 @@ class Decoder {
 
   explicit Decoder(Bytes bytes) : in_(bytes, "manifest") {}
 
+  Status U8(uint8_t& value) {
+    TRY_ASSIGN(value, in_.U8());
+    return {};
+  }
   Status U32(uint32_t& value) {
     TRY_ASSIGN(value, in_.U32());
     return {};

@@ -142,6 +142,11 @@ Manifest EveryOperator() {
       graph::Attention{
           .scale = 0.5F, .mask = graph::AttentionMask::kConstant, .mask_shape = Shape{1, 8, 1, 8}},
       {x, x, x});
+  const TensorIndex quantized = Append(g, graph::Quantize{.out = {0.5F, 7}}, {x});
+  Append(g, graph::Dequantize{.in = {0.5F, 7}}, {quantized});
+  Append(g, graph::QuantizationRange{}, {x}, Shape{1, 1, 2});
+  Append(g, graph::QuantizedAdd{.a = {0.5F, 7}, .b = {0.25F, 8}, .out = {1, 9}},
+         {quantized, quantized});
   return manifest;
 }
 

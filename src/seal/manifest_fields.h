@@ -168,10 +168,48 @@ Status Fields(Archive& archive, Field<Archive, graph::Attention> attention) {
 }
 
 template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::Quantization> quantization) {
+  TRY(archive.F32(quantization.scale));
+  return archive.U8(quantization.zero);
+}
+
+template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::Quantize> quantize) {
+  TRY(Fields(archive, quantize.out));
+  return archive.Enum(quantize.source, 2);
+}
+
+template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::Dequantize> dequantize) {
+  TRY(Fields(archive, dequantize.in));
+  return archive.Enum(dequantize.source, 2);
+}
+
+template <typename Archive>
+Status Fields(Archive&, Field<Archive, graph::QuantizationRange>) {
+  return {};
+}
+
+template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::QuantizedAdd> add) {
+  TRY(Fields(archive, add.a));
+  TRY(Fields(archive, add.b));
+  return Fields(archive, add.out);
+}
+
+template <typename Archive>
+Status Fields(Archive& archive, Field<Archive, graph::IntegerSums> integer) {
+  TRY(archive.Enum(integer.in_source, 2));
+  TRY(archive.U8(integer.in_zero));
+  return Fields(archive, integer.out);
+}
+
+template <typename Archive>
 Status Fields(Archive& archive, Field<Archive, graph::ChunkDescriptor> chunk) {
   TRY(archive.Index(chunk.index));
   TRY(archive.Enum(chunk.kind, 3));
   TRY(archive.U32(chunk.bytes));
+  TRY(archive.U32(chunk.coded_bytes));
   TRY(archive.U32(chunk.panel_begin));
   TRY(archive.U32(chunk.panel_count));
   TRY(archive.U32(chunk.k_begin));
@@ -195,7 +233,9 @@ Status Fields(Archive& archive, Field<Archive, graph::Node> node) {
   TRY(archive.F32(node.activation.a));
   TRY(archive.F32(node.activation.b));
   TRY(archive.Enum(node.residual, 3));
-  return archive.RecordList(node.weights.chunks, kMaxChunksPerNode, 25);
+  TRY(archive.Enum(node.weight_type, graph::kWeightTypeCount));
+  TRY(Fields(archive, node.integer));
+  return archive.RecordList(node.weights.chunks, kMaxChunksPerNode, 29);
 }
 
 template <typename Archive>
@@ -222,7 +262,7 @@ Status Fields(Archive& archive, Field<Archive, Manifest> manifest) {
   TRY(archive.Text(manifest.decode, kMaxJsonBytes));
   TRY(archive.Enum(manifest.graph.stage, 2));
   TRY(archive.RecordList(manifest.graph.tensors, graph::kMaxTensors, 6));
-  TRY(archive.RecordList(manifest.graph.nodes, graph::kMaxNodes, 27));
+  TRY(archive.RecordList(manifest.graph.nodes, graph::kMaxNodes, 35));
   TRY(archive.RecordList(manifest.graph.inputs, kMaxPorts, 13));
   TRY(archive.RecordList(manifest.graph.outputs, kMaxPorts, 13));
   TRY(archive.TextList(manifest.labels, kMaxLabels, kMaxLabelBytes));

@@ -22,7 +22,7 @@ void ComputePixel(const PanelArgs& args, const Image& image, uint32_t y, uint32_
   const uint32_t columns = args.chunk->panel_count * kPanelGranule;
   const uint32_t count = std::min(columns, image.output.channels - first);
   for (uint32_t n = 0; n < count; ++n) {
-    const float* weight = args.weights + n;
+    const float* weight = reinterpret_cast<const float*>(args.weights) + n;
     float sum = *weight;
     for (uint32_t ky = 0; ky < window.kernel_h; ++ky) {
       for (uint32_t kx = 0; kx < window.kernel_w; ++kx) {

@@ -102,7 +102,7 @@ class PanelSum {
 
 void Panels(const PanelArgs& args, RowRange rows) {
   const PhaseStep step = PhaseStepOf(*args.node);
-  const float* weights = args.weights;
+  const auto* weights = reinterpret_cast<const float*>(args.weights);
   for (uint32_t i = 0; i < args.chunk->panel_count; ++i) {
     const PanelGeometry panel = PanelAt(*args.graph, *args.node, args.chunk->panel_begin + i);
     PanelSum sum(args, panel, weights);

@@ -33,7 +33,8 @@ class DepthwisePass {
         window_(std::get<graph::Conv>(args.node->attrs).window),
         method_(MethodFor(window_)),
         taps_(window_.kernel_h * window_.kernel_w),
-        stride_(args.chunk->panel_count * kPanelGranule) {
+        stride_(args.chunk->panel_count * kPanelGranule),
+        text_(reinterpret_cast<const float*>(args.weights)) {
     // Windows of many taps are summed by several tables of a single pixel.
     tap_run_ = taps_;
     if (method_.table == DepthwiseTable::kTaps &&
@@ -87,9 +88,9 @@ class DepthwisePass {
     DepthwiseCall call{
         .table = tile.table,
         .rows = method_.table == DepthwiseTable::kColumns ? window_.kernel_h : tap_run_,
-        .weights = args_.weights + stride_ + first,
+        .weights = text_ + stride_ + first,
         .weight_stride = stride_,
-        .bias = args_.weights + first,
+        .bias = text_ + first,
         .channel = static_cast<ptrdiff_t>(channel) + c,
         .table_begin = c,
         .channels = count,
@@ -141,6 +142,7 @@ class DepthwisePass {
   const DepthwiseMethod method_;
   const uint32_t taps_;
   const uint32_t stride_;  // columns of the chunk
+  const float* const text_;
   uint32_t pixels_max_ = kDepthwisePixelsMax;
   uint32_t tap_run_ = 0;  // taps of one table
   bool direct_ = true;    // tiles end their sums themselves

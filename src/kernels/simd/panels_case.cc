@@ -135,7 +135,7 @@ void LayerCase::SetLayout(graph::WeightLayout layout) {
     texts_.push_back(std::move(text));
     AlignedText& kept = texts_.back();
     PackChunk(graph_, node(), chunk,
-              std::span(kept.floats).subspan(kept.skip, chunk.bytes / sizeof(float)));
+              std::as_writable_bytes(std::span(kept.floats).subspan(kept.skip)).first(chunk.bytes));
   }
 }
 

@@ -42,7 +42,9 @@ class LayerCase {
   /// Replaces the chunks that CutIntoChunks gave.
   void SetLayout(graph::WeightLayout layout);
   /// Chunk's plain text, 64-byte aligned.
-  const float* Text(size_t chunk) const { return texts_[chunk].data(); }
+  const std::byte* Text(size_t chunk) const {
+    return reinterpret_cast<const std::byte*>(texts_[chunk].data());
+  }
 
   /// The result for dense operands by the definition, one std::fma chain per output.
   std::vector<float> Expected(const std::vector<float>& input,

@@ -14,7 +14,7 @@ PanelRuns::PanelRuns(const PanelArgs& args)
     : args_(args),
       next_panel_(args.chunk->panel_begin),
       end_panel_(args.chunk->panel_begin + args.chunk->panel_count),
-      next_data_(args.weights) {}
+      next_data_(reinterpret_cast<const float*>(args.weights)) {}
 
 bool PanelRuns::Next() {
   if (next_panel_ == end_panel_) return false;

@@ -161,7 +161,8 @@ class WovenPass {
     const size_t rows = size_t{first_.k_count} + 1;
     if (count * group_ < kTileLanes) std::fill_n(woven_, rows * kTileLanes, 0.0F);
     for (uint32_t group = 0; group < count; ++group) {
-      const float* panel = args_.weights + (begin + group) * rows * first_.width;
+      const float* panel =
+          reinterpret_cast<const float*>(args_.weights) + (begin + group) * rows * first_.width;
       float* to = woven_ + size_t{group} * group_;
       for (size_t row = 0; row < rows; ++row, panel += first_.width, to += kTileLanes) {
         std::copy_n(panel, group_, to);

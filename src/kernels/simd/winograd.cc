@@ -40,8 +40,9 @@ Operands OperandsOf(const PanelArgs& args) {
   const graph::ChunkDescriptor& chunk = *args.chunk;
   const PanelGeometry panel = PanelAt(*args.graph, *args.node, chunk.panel_begin);
   Operands out;
-  out.weights = args.weights + (chunk.k_begin == 0 ? panel.width : 0);
-  out.bias = chunk.k_begin == 0 ? args.weights : nullptr;
+  const auto* text = reinterpret_cast<const float*>(args.weights);
+  out.weights = text + (chunk.k_begin == 0 ? panel.width : 0);
+  out.bias = chunk.k_begin == 0 ? text : nullptr;
   out.inputs = chunk.k_count / kWinogradTaps;
   out.columns = panel.width;
   out.input_begin = chunk.k_begin / kWinogradTaps;

@@ -1,0 +1,52 @@
+// Shape rules of the operators on quantised tensors.
+#include <cmath>
+
+#include "graph/infer_rules.h"
+
+namespace coracle::graph {
+namespace {
+
+Status CheckQuantization(const ShapeCall& call, const Quantization& quantization) {
+  if (!std::isfinite(quantization.scale) || quantization.scale <= 0) {
+    return ShapeError(call, "its scale must be positive and finite");
+  }
+  return {};
+}
+
+Result<Shape> SameShape(const ShapeCall& call, const Quantization& quantization,
+                        QuantizationSource source) {
+  TRY(CheckQuantization(call, quantization));
+  if (source > QuantizationSource::kTensor) return ShapeError(call, "its source does not exist");
+  if (source == QuantizationSource::kTensor) {
+    if (quantization != Quantization{}) return ShapeError(call, "has two sets of parameters");
+    if (call.inputs[1] != Shape{call.input()[0], 1, 2}) {
+      return ShapeError(call, "its second input is not the range of its first");
+    }
+  }
+  return call.input();
+}
+
+}  // namespace
+
+Result<Shape> InferQuantize(const Quantize& attrs, const ShapeCall& call) {
+  return SameShape(call, attrs.out, attrs.source);
+}
+
+Result<Shape> InferDequantize(const Dequantize& attrs, const ShapeCall& call) {
+  return SameShape(call, attrs.in, attrs.source);
+}
+
+Result<Shape> InferQuantizationRange(const ShapeCall& call) {
+  if (call.input().rank() == 0) return ShapeError(call, "needs an input of rank 1 or more");
+  return Shape{call.input()[0], 1, 2};
+}
+
+Result<Shape> InferQuantizedAdd(const QuantizedAdd& attrs, const ShapeCall& call) {
+  for (const Quantization* quantization : {&attrs.a, &attrs.b, &attrs.out}) {
+    TRY(CheckQuantization(call, *quantization));
+  }
+  if (call.inputs[0] != call.inputs[1]) return ShapeError(call, "its inputs differ in shape");
+  return call.input();
+}
+
+}  // namespace coracle::graph
