@@ -120,6 +120,7 @@ std::string Text(const Dequantize& dequantize) {
   return QuantizationText(dequantize.in, dequantize.source);
 }
 std::string Text(const QuantizationRange&) { return ""; }
+std::string Text(const RowExtremes&) { return ""; }
 std::string Text(const QuantizedAdd& add) {
   constexpr auto kConstant = QuantizationSource::kConstant;
   return QuantizationText(add.a, kConstant) + " +" + QuantizationText(add.b, kConstant) + " ->" +

@@ -157,6 +157,8 @@ Result<Shape> Dispatch(const ShapeCall& call) {
       return InferQuantizationRange(call);
     case OpKind::kQuantizedAdd:
       return InferQuantizedAdd(std::get<QuantizedAdd>(attrs), call);
+    case OpKind::kRowExtremes:
+      return InferRowExtremes(call);
   }
   return ShapeError(call, "is no operator");
 }

@@ -36,8 +36,18 @@ Result<Shape> InferDequantize(const Dequantize& attrs, const ShapeCall& call) {
   return SameShape(call, attrs.in, attrs.source);
 }
 
+Result<Shape> InferRowExtremes(const ShapeCall& call) {
+  if (call.stage != Stage::kRows) return ShapeError(call, "belongs to rows");
+  const RowShape rows = RowsOf(call.input());
+  return Shape{rows.images, rows.rows, 2};
+}
+
 Result<Shape> InferQuantizationRange(const ShapeCall& call) {
-  if (call.input().rank() == 0) return ShapeError(call, "needs an input of rank 1 or more");
+  const Shape& in = call.input();
+  if (in.rank() == 0) return ShapeError(call, "needs an input of rank 1 or more");
+  if (call.stage == Stage::kRows && (in.rank() != 3 || in[2] != 2)) {
+    return ShapeError(call, "its input is not the extremes of rows");
+  }
   return Shape{call.input()[0], 1, 2};
 }
 

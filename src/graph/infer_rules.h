@@ -38,6 +38,7 @@ Result<Shape> InferAttention(const Attention& attrs, const ShapeCall& call);
 Result<Shape> InferQuantize(const Quantize& attrs, const ShapeCall& call);
 Result<Shape> InferDequantize(const Dequantize& attrs, const ShapeCall& call);
 Result<Shape> InferQuantizationRange(const ShapeCall& call);
+Result<Shape> InferRowExtremes(const ShapeCall& call);
 Result<Shape> InferQuantizedAdd(const QuantizedAdd& attrs, const ShapeCall& call);
 
 Result<Shape> InferConcat(const Concat& attrs, const ShapeCall& call);

@@ -10,7 +10,7 @@ std::string_view OpName(OpKind kind) {
       "LayerNorm",     "Affine",        "Unary",     "Binary",   "Softmax",    "Resize",
       "Concat",        "Slice",         "Transpose", "Reshape",  "Pad",        "Reorg",
       "DetectionHead", "Recurrence",    "Attention", "Quantize", "Dequantize", "QuantizationRange",
-      "QuantizedAdd"};
+      "QuantizedAdd",  "RowExtremes"};
   const auto position = static_cast<size_t>(kind);
   CORACLE_CHECK(position < kNames.size());
   return kNames[position];

@@ -291,9 +291,15 @@ struct Dequantize {
   bool operator==(const Dequantize&) const = default;
 };
 
+/// Least and largest value of each row of a float32 tensor (RowsOf): [images, rows, 2]. kRows only.
+struct RowExtremes {
+  bool operator==(const RowExtremes&) const = default;
+};
+
 /// Scale and zero point of each image of a float32 tensor [N, ...], as ONNX's DynamicQuantizeLinear
 /// finds them: range = [min(0, least), max(0, largest)], scale = (max - min) / 255 (1 where that is
-/// 0), zero = saturate(round_to_even(0 - min / scale)). float32 [N, 1, 2]: scale, zero.
+/// 0), zero = saturate(round_to_even(0 - min / scale)). float32 [N, 1, 2]: scale, zero. kRows: the
+/// input is the tensor's RowExtremes, so that rows may pass by one after the other.
 struct QuantizationRange {
   bool operator==(const QuantizationRange&) const = default;
 };
@@ -306,10 +312,10 @@ struct QuantizedAdd {
 };
 
 /// The order is the file format's operator number: append only.
-using Attributes =
-    std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine, Unary, Binary,
-                 Softmax, Resize, Concat, Slice, Transpose, Reshape, Pad, Reorg, DetectionHead,
-                 Recurrence, Attention, Quantize, Dequantize, QuantizationRange, QuantizedAdd>;
+using Attributes = std::variant<Conv, ConvTranspose, Dense, MatMul, Pool, Reduce, LayerNorm, Affine,
+                                Unary, Binary, Softmax, Resize, Concat, Slice, Transpose, Reshape,
+                                Pad, Reorg, DetectionHead, Recurrence, Attention, Quantize,
+                                Dequantize, QuantizationRange, QuantizedAdd, RowExtremes>;
 
 enum class OpKind : uint8_t {
   kConv,
@@ -337,9 +343,10 @@ enum class OpKind : uint8_t {
   kDequantize,
   kQuantizationRange,
   kQuantizedAdd,
+  kRowExtremes,
 };
 inline constexpr uint8_t kOpKindCount = std::variant_size_v<Attributes>;
-static_assert(static_cast<uint8_t>(OpKind::kQuantizedAdd) + 1 == kOpKindCount);
+static_assert(static_cast<uint8_t>(OpKind::kRowExtremes) + 1 == kOpKindCount);
 
 /// "Conv", "ConvTranspose", ...
 std::string_view OpName(OpKind kind);

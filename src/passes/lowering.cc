@@ -93,6 +93,7 @@ Status Lowering::LowerNode(const Node& node) {
     case OpKind::kDequantize:
     case OpKind::kQuantizationRange:
     case OpKind::kQuantizedAdd:
+    case OpKind::kRowExtremes:
       value = LowerUnary(node);
       break;
     case OpKind::kBinary:

@@ -28,7 +28,7 @@ std::string Repeated(const char* digits, int count) {
 }
 
 TEST(FormatTest, HeaderIsAsTheDocumentSays) {
-  const std::string expected = "434f5241434c451a0200000001000000" + Repeated("11", 16) +
+  const std::string expected = "434f5241434c451a0300000001000000" + Repeated("11", 16) +
                                Repeated("22", 16) + Repeated("33", 32) + Repeated("44", 32) +
                                "80010000000000004002000000000000";
   EXPECT_EQ(crypto::Hex(EncodeHeader(ExampleHeader())), expected);
@@ -43,7 +43,7 @@ TEST(FormatTest, HeaderRoundTrips) {
 
 TEST(FormatTest, OtherVersionsAreRefused) {
   const Header header = ExampleHeader();
-  for (const int version : {0, 1, 3, 255}) {
+  for (const int version : {0, 1, 2, 4, 255}) {
     HeaderBytes bytes = EncodeHeader(header);
     bytes[8] = static_cast<std::byte>(version);
     const auto parsed = ParseHeader(bytes, header.FileBytes());

@@ -144,7 +144,8 @@ Manifest EveryOperator() {
       {x, x, x});
   const TensorIndex quantized = Append(g, graph::Quantize{.out = {0.5F, 7}}, {x});
   Append(g, graph::Dequantize{.in = {0.5F, 7}}, {quantized});
-  Append(g, graph::QuantizationRange{}, {x}, Shape{1, 1, 2});
+  const TensorIndex extremes = Append(g, graph::RowExtremes{}, {x}, Shape{1, 8, 2});
+  Append(g, graph::QuantizationRange{}, {extremes}, Shape{1, 1, 2});
   Append(g, graph::QuantizedAdd{.a = {0.5F, 7}, .b = {0.25F, 8}, .out = {1, 9}},
          {quantized, quantized});
   return manifest;

@@ -191,6 +191,11 @@ Status Fields(Archive&, Field<Archive, graph::QuantizationRange>) {
 }
 
 template <typename Archive>
+Status Fields(Archive&, Field<Archive, graph::RowExtremes>) {
+  return {};
+}
+
+template <typename Archive>
 Status Fields(Archive& archive, Field<Archive, graph::QuantizedAdd> add) {
   TRY(Fields(archive, add.a));
   TRY(Fields(archive, add.b));
