@@ -49,8 +49,10 @@ Result<CompiledModel> Compile(const std::string& path, const CompileOptions& opt
   TRY_ASSIGN(graph::Graph lowered, passes::LowerToRows(imported.graph));
   passes::DelayExpandingNodes(lowered);
   if (options.sums == Sums::kFast) passes::ChooseAlgorithms(lowered);
+  TRY_ASSIGN(std::vector<passes::QuantizedLayer> quantized,
+             passes::ChooseWeightTypes(lowered, options.weights, options.error_max));
   CutWeights(lowered);
-  return CompiledModel{std::move(lowered), std::move(imported.decode_json)};
+  return CompiledModel{std::move(lowered), std::move(imported.decode_json), std::move(quantized)};
 }
 
 Status Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,

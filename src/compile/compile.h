@@ -11,6 +11,7 @@
 #include "crypto/aead.h"
 #include "graph/graph.h"
 #include "host/outside.h"
+#include "passes/choose_weight_types.h"
 #include "seal/writer.h"
 
 namespace coracle::compile {
@@ -26,6 +27,9 @@ struct CompileOptions {
   std::map<std::string, std::vector<int64_t>> shapes;  ///< ONNX: dynamic inputs, by name
   std::vector<uint32_t> extra_output_layers;           ///< Darknet: layers to give as outputs too
   Sums sums = Sums::kFast;
+  passes::WeightChoice weights = passes::WeightChoice::kAuto;
+  /// WeightChoice::kAuto: the most that passes::EstimatedError() may be.
+  double error_max = 0.05;
 };
 
 /// A model ready to be sealed: optimised, channels last, weights cut into chunks but not yet
@@ -33,10 +37,12 @@ struct CompileOptions {
 struct CompiledModel {
   graph::Graph graph;
   std::string decode;  ///< geometry of Darknet's detection heads as JSON; else empty
+  std::vector<passes::QuantizedLayer> quantized;  ///< layers whose weights are not float32
 };
 
 /// Imports MODEL (.onnx, or .cfg with options.weights_file), optimises and lowers it.
-/// Errors: what the importers and passes refuse, in one line each.
+/// Errors: what the importers and passes refuse, in one line each, and weights that cannot be
+/// quantised.
 Result<CompiledModel> Compile(const std::string& path, const CompileOptions& options);
 
 /// What the owner adds to the graph.

@@ -3,8 +3,11 @@
 
 #include "base/checked.h"
 #include "kernels/packing.h"
+#include "kernels/panel_text.h"
 #include "kernels/partition.h"
+#include "kernels/quantize_weights.h"
 #include "kernels/recurrence.h"
+#include "kernels/weight_index.h"
 
 namespace coracle::kernels {
 namespace {
@@ -16,119 +19,28 @@ using graph::Node;
 
 constexpr uint64_t kFloatBytes = sizeof(float);
 
-/// Floats of a constant that may lie unaligned in a mapped file.
-class FloatSource {
- public:
-  explicit FloatSource(const graph::WeightSource& source) {
-    CORACLE_CHECK(source.weight != nullptr && source.weight->dtype == DType::kFloat32);
-    bytes_ = source.weight->bytes;
-  }
-  float At(uint64_t index) const {
-    CORACLE_CHECK((index + 1) * kFloatBytes <= bytes_.size());
-    float value = 0;
-    std::memcpy(&value, bytes_.data() + index * kFloatBytes, kFloatBytes);
-    return value;
-  }
-  void Copy(uint64_t first, std::span<float> out) const {
-    CORACLE_CHECK((first + out.size()) * kFloatBytes <= bytes_.size());
-    std::memcpy(out.data(), bytes_.data() + first * kFloatBytes, out.size_bytes());
-  }
-
- private:
-  Bytes bytes_;
-};
-
-float ScaleOf(const graph::WeightSource& source, uint32_t channel) {
-  return source.scale.empty() ? 1.0F : source.scale[channel];
-}
-float BiasOf(const graph::WeightSource& source, uint32_t channel) {
-  return source.bias.empty() ? 0.0F : source.bias[channel];
-}
-
-/// Where weight (k, column) of a panel is in the owner's array.
-class WeightIndex {
- public:
-  WeightIndex(const Node& node, const Partition& partition, const ChunkDescriptor& chunk,
-              const PanelGeometry& panel)
-      : node_(node),
-        partition_(partition),
-        chunk_(chunk),
-        panel_(panel),
-        taps_(TapsOfPart(partition, panel.phase_y, panel.phase_x)) {}
-
-  /// Index of (k, column 0).
-  uint64_t At(uint32_t k) const {
-    return node_.kind() == graph::OpKind::kDense ? DenseAt(k) : ConvAt(k);
-  }
-  /// Distance from column to column.
-  uint64_t ColumnStride() const {
-    if (node_.kind() == graph::OpKind::kDense) {
-      const bool by_outputs = node_.source->dense_order == graph::DenseOrder::kInputsByOutputs;
-      return by_outputs ? 1 : partition_.inputs_per_group;
-    }
-    return Kernel() * (partition_.transposed ? 1 : partition_.inputs_per_group);
-  }
-
- private:
-  uint64_t Kernel() const {
-    return uint64_t{partition_.window.kernel_h} * partition_.window.kernel_w;
-  }
-
-  uint64_t ConvAt(uint32_t k) const {
-    const auto [tap, input] = KRowOf(node_, taps_, chunk_, k);
-    const uint64_t ky = taps_.y.first + uint64_t{tap / taps_.x.count} * taps_.y.step;
-    const uint64_t kx = taps_.x.first + uint64_t{tap % taps_.x.count} * taps_.x.step;
-    const uint64_t output = panel_.channel_begin;
-    uint64_t pair = output * partition_.inputs_per_group + input;
-    if (partition_.transposed) {
-      const uint64_t in_channel = uint64_t{panel_.group} * partition_.inputs_per_group + input;
-      const uint64_t first = uint64_t{panel_.group} * partition_.outputs_per_group;
-      pair = in_channel * partition_.outputs_per_group + output - first;
-    }
-    return pair * Kernel() + ky * partition_.window.kernel_w + kx;
-  }
-
-  uint64_t DenseAt(uint32_t k) const {
-    const graph::WeightSource& source = *node_.source;
-    uint64_t row = k;
-    if (const Shape& chw = source.flattened_from; chw.rank() == 3) {
-      const uint64_t c = k % chw[0];
-      row = c * chw[1] * chw[2] + k / chw[0];
-    }
-    const uint64_t output = panel_.channel_begin;
-    return source.dense_order == graph::DenseOrder::kInputsByOutputs
-               ? row * partition_.outputs_per_group + output
-               : output * partition_.inputs_per_group + row;
-  }
-
-  const Node& node_;
-  const Partition& partition_;
-  const ChunkDescriptor& chunk_;
-  const PanelGeometry& panel_;
-  PartTaps taps_;
-};
-
-void PackPanels(const Graph& graph, const Node& node, const ChunkDescriptor& chunk, float* out) {
+void PackPanels(const Graph& graph, const Node& node, const ChunkDescriptor& chunk,
+                std::byte* text) {
   const graph::WeightSource& source = *node.source;
-  const FloatSource weight(source);
   const Partition partition = PartitionOf(graph, node);
   for (uint32_t i = 0; i < chunk.panel_count; ++i) {
     const PanelGeometry panel = PanelOf(partition, chunk.panel_begin + i);
-    const WeightIndex index(node, partition, chunk, panel);
-    const uint64_t stride = index.ColumnStride();
+    const PanelText layout(node.weight_type, panel.width, chunk.k_count, chunk.k_begin == 0);
     if (chunk.k_begin == 0) {
+      auto* const bias = reinterpret_cast<float*>(text);
       for (uint32_t n = 0; n < panel.channel_count; ++n) {
-        out[n] = BiasOf(source, panel.channel_begin + n);
+        bias[n] = BiasOf(source, panel.channel_begin + n);
       }
-      out += panel.width;
     }
-    for (uint32_t k = chunk.k_begin; k < chunk.k_begin + chunk.k_count; ++k) {
-      const uint64_t first = index.At(k);
-      for (uint32_t n = 0; n < panel.channel_count; ++n) {
-        out[n] = weight.At(first + n * stride) * ScaleOf(source, panel.channel_begin + n);
+    const PanelWeights weights(node, partition, chunk, panel);
+    if (IsDequantized(node.weight_type)) {
+      PackQuantized(weights, source.weight_steps, panel, chunk.k_begin, layout, text);
+    } else {
+      for (uint32_t k = 0; k < chunk.k_count; ++k) {
+        weights.Row(chunk.k_begin + k, reinterpret_cast<float*>(text + layout.RowAt(k)));
       }
-      out += panel.width;
     }
+    text += layout.Bytes();
   }
 }
 
@@ -216,7 +128,7 @@ void PackChunk(const Graph& graph, const Node& node, const ChunkDescriptor& chun
   const std::span<float> out(reinterpret_cast<float*>(text.data()), text.size() / kFloatBytes);
   switch (chunk.kind) {
     case ChunkKind::kPanels:
-      return PackPanels(graph, node, chunk, out.data());
+      return PackPanels(graph, node, chunk, text.data());
     case ChunkKind::kDepthwise:
       return PackDepthwise(graph, node, chunk, out.data());
     case ChunkKind::kConstant:

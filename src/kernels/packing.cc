@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "kernels/panel_text.h"
 #include "kernels/partition.h"
 #include "kernels/recurrence.h"
 #include "kernels/winograd.h"
@@ -19,8 +20,12 @@ using graph::WeightLayout;
 
 constexpr uint64_t kFloatBytes = sizeof(float);
 
-uint64_t PanelBytes(const PanelGeometry& panel) {
-  return (uint64_t{panel.k_count} + 1) * panel.width * kFloatBytes;
+/// Text of rows [k_begin, k_begin + rows) of a panel's K.
+uint64_t PanelBytes(const Node& node, const PanelGeometry& panel, uint32_t k_begin, uint32_t rows) {
+  return PanelText(node.weight_type, panel.width, rows, k_begin == 0).Bytes();
+}
+uint64_t PanelBytes(const Node& node, const PanelGeometry& panel) {
+  return PanelBytes(node, panel, 0, panel.k_count);
 }
 
 uint32_t DepthwiseBlocks(const Graph& graph, const Node& node) {
@@ -67,16 +72,15 @@ class ChunkList {
 };
 
 /// One panel whose K is cut into `runs` near-equal runs, at multiples of `granule`.
-void AddRuns(const PanelGeometry& panel, uint32_t index, uint32_t granule, uint64_t runs,
-             ChunkList& list) {
+void AddRuns(const Node& node, const PanelGeometry& panel, uint32_t index, uint32_t granule,
+             uint64_t runs, ChunkList& list) {
   const uint64_t granules = CeilDiv(panel.k_count, granule);
   for (uint64_t run = 0; run < runs; ++run) {
     const auto begin = static_cast<uint32_t>(granules * run / runs * granule);
     const auto end = static_cast<uint32_t>(
         std::min<uint64_t>(granules * (run + 1) / runs * granule, panel.k_count));
-    const uint32_t rows = end - begin + (begin == 0 ? 1 : 0);
     list.Add({.kind = ChunkKind::kPanels,
-              .bytes = rows * panel.width * static_cast<uint32_t>(kFloatBytes),
+              .bytes = static_cast<uint32_t>(PanelBytes(node, panel, begin, end - begin)),
               .panel_begin = index,
               .panel_count = 1,
               .k_begin = begin,
@@ -84,13 +88,26 @@ void AddRuns(const PanelGeometry& panel, uint32_t index, uint32_t granule, uint6
   }
 }
 
-/// One panel in runs of about `target` bytes, at multiples of 8 where these are long enough.
-void CutPanel(const PanelGeometry& panel, uint32_t index, uint64_t target, ChunkList& list) {
-  const uint32_t granule = panel.k_count >= 64 ? 8 : 1;
-  const auto rows_max =
-      static_cast<uint32_t>(target / (panel.width * kFloatBytes)) - 1;  // beside the bias
-  AddRuns(panel, index, granule,
-          CeilDiv(CeilDiv(panel.k_count, granule), std::max(1U, rows_max / granule)), list);
+/// Runs of a panel's K begin at multiples of this.
+uint32_t RunGranule(const Node& node, const PanelGeometry& panel) {
+  if (IsDequantized(node.weight_type)) return kInt4GroupRows;
+  return panel.k_count >= 64 ? 8 : 1;
+}
+
+/// Most rows of K, in whole granules, whose text takes about `target` bytes.
+uint32_t RowsWithin(const Node& node, const PanelGeometry& panel, uint64_t target) {
+  const uint32_t granule = RunGranule(node, panel);
+  const uint64_t fixed = PanelBytes(node, panel, 0, 0);  // bias and scales
+  const uint64_t granule_bytes = PanelBytes(node, panel, 0, granule) - fixed;
+  const uint64_t granules = target > fixed ? (target - fixed) / granule_bytes : 0;
+  return static_cast<uint32_t>(std::max<uint64_t>(1, granules) * granule);
+}
+
+/// One panel in runs of about `target` bytes.
+void CutPanel(const Node& node, const PanelGeometry& panel, uint32_t index, uint64_t target,
+              ChunkList& list) {
+  AddRuns(node, panel, index, RunGranule(node, panel),
+          CeilDiv(panel.k_count, RowsWithin(node, panel, target)), list);
 }
 
 void CutWinograd(const Graph& graph, const Node& node, ChunkList& list) {
@@ -98,7 +115,7 @@ void CutWinograd(const Graph& graph, const Node& node, ChunkList& list) {
   const uint32_t rows_max = kWinogradTaps * WinogradInputsMax(graph, node);
   for (uint32_t i = 0; i < partition.PanelsPerPart(); ++i) {
     const PanelGeometry panel = PanelOf(partition, i);
-    AddRuns(panel, i, kWinogradRunRows, CeilDiv(panel.k_count, rows_max), list);
+    AddRuns(node, panel, i, kWinogradRunRows, CeilDiv(panel.k_count, rows_max), list);
   }
 }
 
@@ -106,7 +123,7 @@ void CutPanels(const Graph& graph, const Node& node, ChunkList& list) {
   const Partition partition = PartitionOf(graph, node);
   const uint32_t panels = partition.Parts() * partition.PanelsPerPart();
   uint64_t total = 0;
-  for (uint32_t i = 0; i < panels; ++i) total += PanelBytes(PanelOf(partition, i));
+  for (uint32_t i = 0; i < panels; ++i) total += PanelBytes(node, PanelOf(partition, i));
   const uint64_t target = TargetBytes(total);
   // A panel that is over by its bias alone stays whole.
   const uint64_t whole = std::min<uint64_t>(
@@ -114,14 +131,14 @@ void CutPanels(const Graph& graph, const Node& node, ChunkList& list) {
       std::max(target + uint64_t{kPanelChannels} * kFloatBytes, kWholePanelBytes));
   for (uint32_t i = 0; i < panels;) {
     const PanelGeometry first = PanelOf(partition, i);
-    if (PanelBytes(first) > whole) {
-      CutPanel(first, i++, std::max(target, kCutBytes), list);
+    if (PanelBytes(node, first) > whole) {
+      CutPanel(node, first, i++, std::max(target, kCutBytes), list);
       continue;
     }
     ChunkDescriptor chunk{.kind = ChunkKind::kPanels, .panel_begin = i, .k_count = first.k_count};
     while (i < panels) {
       const PanelGeometry panel = PanelOf(partition, i);
-      const uint64_t bytes = chunk.bytes + PanelBytes(panel);
+      const uint64_t bytes = chunk.bytes + PanelBytes(node, panel);
       const bool fits = chunk.panel_count == 0 || bytes <= target;
       if (panel.k_count != first.k_count || !fits) break;
       chunk.bytes = static_cast<uint32_t>(bytes);
@@ -181,7 +198,7 @@ Status CheckPanels(const Graph& graph, const Node& node, const WeightLayout& lay
     for (uint32_t i = 0; i < chunk.panel_count; ++i) {
       const PanelGeometry panel = PanelOf(partition, next_panel + i);
       if (panel.k_count != whole) return Wrong(node, "panels of different K in one chunk");
-      bytes += (uint64_t{chunk.k_count} + (chunk.k_begin == 0 ? 1 : 0)) * panel.width * kFloatBytes;
+      bytes += PanelBytes(node, panel, chunk.k_begin, chunk.k_count);
     }
     if (bytes != chunk.bytes) return Wrong(node, "chunk bytes");
     next_panel += complete ? chunk.panel_count : 0;

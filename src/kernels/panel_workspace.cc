@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kernels/panel_text.h"
 #include "kernels/partition.h"
 
 namespace coracle::kernels {
@@ -25,8 +26,19 @@ bool WeavesGroups(const graph::Graph& graph, const graph::Node& node) {
          (channels == 2 || channels == 4 || channels == 8) && taps <= kTileSegmentsMax;
 }
 
+uint64_t DequantizedFloats(const graph::Graph& graph, const graph::Node& node) {
+  if (!IsDequantized(node.weight_type)) return 0;
+  const Partition partition = PartitionOf(graph, node);
+  const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
+  const uint64_t rows = std::min<uint64_t>(taps * partition.inputs_per_group, kDequantizedRowsMax);
+  const uint64_t columns =
+      RoundUp(std::min(partition.outputs_per_group, kPanelChannels), kPanelGranule);
+  return (rows + 1) * columns;  // and the biases
+}
+
 uint64_t PanelWorkspaceBytes(const graph::Graph& graph, const graph::Node& node) {
-  if (!HasPanels(graph, node)) return 0;
+  const uint64_t dequantized = DequantizedFloats(graph, node) * sizeof(float);
+  if (!HasPanels(graph, node)) return dequantized;
   const Partition partition = PartitionOf(graph, node);
   const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
   const uint64_t rows = taps * partition.inputs_per_group;
@@ -35,10 +47,15 @@ uint64_t PanelWorkspaceBytes(const graph::Graph& graph, const graph::Node& node)
     floats = std::min<uint64_t>(rows, kPatchFloatsMax) * kTilePixelsMax;
   }
   if (WeavesGroups(graph, node)) floats = std::max(floats, (rows + 1) * kWovenColumns);
-  return RoundUp(floats * sizeof(float), 64);
+  return dequantized + RoundUp(floats * sizeof(float), 64);
 }
 
 bool PanelsSplitWindows(const graph::Graph& graph, const graph::Node& node) {
+  if (IsDequantized(node.weight_type)) {
+    const Partition partition = PartitionOf(graph, node);
+    const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;
+    if (taps * partition.inputs_per_group > kDequantizedRowsMax) return true;
+  }
   if (!HasPanels(graph, node)) return false;
   const Partition partition = PartitionOf(graph, node);
   const uint64_t taps = uint64_t{partition.window.kernel_h} * partition.window.kernel_w;

@@ -22,6 +22,9 @@ inline constexpr uint32_t kWovenColumns = 16;
 /// Windows of more segments than this are summed in several passes, the partial sums in the output.
 inline constexpr uint32_t kTileSegmentsMax = 128;
 
+/// Floats of the block that a quantised node's kernel dequantises at a time.
+uint64_t DequantizedFloats(const graph::Graph& graph, const graph::Node& node);
+
 /// True for a Conv of narrow groups, as many output channels as input channels each (2, 4 or 8):
 /// several of its groups share a vector, their weights woven together in the workspace.
 bool WeavesGroups(const graph::Graph& graph, const graph::Node& node);
@@ -29,7 +32,7 @@ bool WeavesGroups(const graph::Graph& graph, const graph::Node& node);
 /// Workspace bytes of a node with panels; multiple of 64. 0 for every other node.
 uint64_t PanelWorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
 
-/// True if the panel kernel may pass partial sums of one chunk through the output, so that the
+/// True if the kernel may pass partial sums of one chunk through the output, so that the
 /// output must not lie over the residual even where no chunk splits K.
 bool PanelsSplitWindows(const graph::Graph& graph, const graph::Node& node);
 

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "kernels/packing.h"
+#include "kernels/panel_text.h"
 
 namespace coracle::kernels {
 namespace {
@@ -44,6 +45,11 @@ WinogradSpace::WinogradSpace(uint32_t outputs, uint64_t tiles, uint32_t inputs, 
       input_stride(std::min<uint64_t>(tiles, kWinogradTilesMax) * inputs + kApart),
       sum_stride(std::min<uint64_t>(tiles, kWinogradTilesMax) * columns + kApart) {}
 
+uint64_t WinogradDequantizedFloats(const graph::Node& node, uint32_t columns) {
+  if (!IsDequantized(node.weight_type)) return 0;
+  return uint64_t{kWinogradTaps} * kWinogradDequantizedInputs * columns;
+}
+
 uint64_t WinogradWorkspaceBytes(const graph::Graph& graph, const graph::Node& node) {
   const uint32_t outputs = WinogradOutputs(node);
   const graph::RowShape out = graph::RowsOf(graph.shape(node.output));
@@ -51,7 +57,8 @@ uint64_t WinogradWorkspaceBytes(const graph::Graph& graph, const graph::Node& no
   const auto columns =
       static_cast<uint32_t>(RoundUp(std::min(out.channels, kPanelChannels), kPanelGranule));
   const WinogradSpace space(outputs, tiles, WinogradInputsMax(graph, node), columns);
-  return RoundUp(space.Floats() * sizeof(float), 64);
+  const uint64_t floats = WinogradDequantizedFloats(node, columns) + space.Floats();
+  return RoundUp(floats * sizeof(float), 64);
 }
 
 }  // namespace coracle::kernels

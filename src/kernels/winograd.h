@@ -46,6 +46,13 @@ struct WinogradSpace {
   uint64_t Floats() const { return Sums() + products * sum_stride; }
 };
 
+/// Input channels whose taps are dequantised together, where weights are quantised: their 9 taps x
+/// 64 columns stay in the first-level cache.
+inline constexpr uint32_t kWinogradDequantizedInputs = graph::kWinogradInputChannels;
+
+/// Floats of the block of dequantised taps; 0 where weights are float32.
+uint64_t WinogradDequantizedFloats(const graph::Node& node, uint32_t columns);
+
 /// Workspace bytes of any row range; multiple of 64. Requires: IsWinograd(node).
 uint64_t WinogradWorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
 

@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "kernels/kernel.h"
 #include "kernels/packing.h"
+#include "kernels/panel_text.h"
 #include "kernels/recurrence.h"
 #include "plan/pixel_work.h"
 
@@ -59,6 +60,28 @@ double TablePointers(const Node& node) {
     return std::ceil(double{1} * w.kernel_h * w.kernel_w / (w.stride_h * w.stride_w));
   }
   return 1;
+}
+
+/// Blocks of a quantised node's panels, each multiplied in a pass of its own.
+double DequantizedBlocks(const Node& node) {
+  uint64_t blocks = 0;
+  for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
+    blocks += uint64_t{chunk.panel_count} *
+              std::max<uint64_t>(1, CeilDiv(chunk.k_count, kernels::kDequantizedRowsMax));
+  }
+  return static_cast<double>(blocks);
+}
+
+/// Nanoseconds to dequantise all weights once, as flops' time.
+double DequantizeNs(const Graph& graph, const Node& node, const MachineRates& rates) {
+  constexpr double kFlopsPerWeight = 8;
+  if (!kernels::IsDequantized(node.weight_type)) return 0;
+  double weights = 0;
+  for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
+    const kernels::PanelGeometry first = kernels::PanelAt(graph, node, chunk.panel_begin);
+    weights += double{1} * chunk.panel_count * chunk.k_count * first.width;
+  }
+  return weights * kFlopsPerWeight / rates.fma_gflops;
 }
 
 /// The share of its first input that a node reads at all: strides may pass over pixels.
@@ -150,10 +173,12 @@ void NodeCost::CountPanels(const Graph& graph, const Node& node, const MachineRa
   }
   // Tables are made once for all panels of a chunk that share a part.
   const auto chunks = static_cast<double>(node.weights.chunks.size());
-  const double runs = parts == 1 ? chunks : std::max<double>(chunks, panels);
+  double runs = parts == 1 ? chunks : std::max<double>(chunks, panels);
+  if (kernels::IsDequantized(node.weight_type)) runs = DequantizedBlocks(node);
   const double pointers = TablePointers(node);
   call_ns_ = runs * (rates.call_ns + 18 * rates.window_ns * pointers);
   row_ns_ = runs / row_step_ * row_pixels_ * (1 + pointers) * rates.window_ns;
+  call_ns_ += DequantizeNs(graph, node, rates);
   CountStaging(graph, node, groups, rates);
   single_row_ns_ = row_ns_;
 }
@@ -174,7 +199,10 @@ void NodeCost::CountWinograd(const Graph& graph, const Node& node, const Machine
   const RowShape out = graph::RowsOf(graph.shape(node.output));
   row_pixels_ = double{1} * out.images * out.pixels;
   flop_ns_ = 1 / rates.fma_gflops;
-  call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size());
+  // Each strip of the transformed weights dequantises its own.
+  constexpr double kStrips = 4;
+  call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size()) +
+             kStrips * DequantizeNs(graph, node, rates);
   CountStaging(graph, node, 1, rates);
   single_row_ns_ = row_ns_;
 }

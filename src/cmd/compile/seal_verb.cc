@@ -114,12 +114,22 @@ Status SetDecoder(const SealOptions& options, const compile::CompiledModel& mode
   return {};
 }
 
-Status CheckWeightOptions(const SealOptions& options) {
-  if (options.weights == "fp32") return {};
-  return Error{
-      Code::kUnsupported,
-      fmt::format("--weights {}: this version seals fp32 weights only; leave the option out",
-                  options.weights)};
+passes::WeightChoice ChoiceOf(const std::string& weights) {
+  if (weights == "fp32") return passes::WeightChoice::kFloat32;
+  if (weights == "int8") return passes::WeightChoice::kInt8;
+  return weights == "int4" ? passes::WeightChoice::kInt4 : passes::WeightChoice::kAuto;
+}
+
+nlohmann::json QuantizedJson(const compile::CompiledModel& model) {
+  nlohmann::json layers = nlohmann::json::array();
+  for (const passes::QuantizedLayer& layer : model.quantized) {
+    const graph::Node& node = model.graph.node(layer.node);
+    layers.push_back({{"layer", node.name},
+                      {"weights", graph::WeightTypeName(layer.type)},
+                      {"bytes", node.weights.TotalBytes()},
+                      {"relative_error", layer.error}});
+  }
+  return layers;
 }
 
 Result<compile::OwnerText> MakeOwnerText(const SealArguments& arguments,
@@ -138,11 +148,12 @@ Result<compile::OwnerText> MakeOwnerText(const SealArguments& arguments,
 }
 
 Result<Report> SealModel(const SealArguments& arguments) {
-  TRY(CheckWeightOptions(arguments.options));
   TRY_ASSIGN(const crypto::Key256 key, ReadOwnerKey(arguments.key));
   compile::CompileOptions compile_options;
   compile_options.weights_file = arguments.options.weights_file;
   compile_options.extra_output_layers = arguments.options.output_layers;
+  compile_options.weights = ChoiceOf(arguments.options.weights);
+  compile_options.error_max = arguments.options.error_max;
   if (arguments.options.exact) compile_options.sums = compile::Sums::kExact;
   TRY_ASSIGN(compile_options.shapes, arguments.options.ParseShapes());
   TRY_ASSIGN(const compile::CompiledModel model,
@@ -165,11 +176,20 @@ Result<Report> SealModel(const SealArguments& arguments) {
                  {"layers", model.graph.nodes.size()},
                  {"weight_bytes", WeightBytes(model.graph)},
                  {"file_bytes", sink.bytes()},
+                 {"weights", arguments.options.weights},
+                 {"quantized_layers", QuantizedJson(model)},
+                 {"estimated_error", passes::EstimatedError(model.quantized)},
                  {"inputs", PortsJson(model.graph.inputs)},
                  {"outputs", PortsJson(model.graph.outputs)}};
   report.text = fmt::format("Sealed {} ({} layers, {} of weights) into {} ({})\n", text.name,
                             model.graph.nodes.size(), FormatBytes(WeightBytes(model.graph)),
                             arguments.output, FormatBytes(sink.bytes()));
+  if (!model.quantized.empty()) {
+    report.text += fmt::format(
+        "Weights of {} layers quantised; estimated error of the outputs {:.2g} of their "
+        "magnitude\n",
+        model.quantized.size(), passes::EstimatedError(model.quantized));
+  }
   return report;
 }
 

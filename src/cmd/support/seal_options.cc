@@ -29,7 +29,8 @@ Result<std::vector<int64_t>> ParseDimensions(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> SealOptions::ToArguments() const {
-  std::vector<std::string> arguments = {"--weights", weights, "--compress", compress};
+  std::vector<std::string> arguments = {
+      "--weights", weights, "--max-error", fmt::format("{}", error_max), "--compress", compress};
   const auto add = [&arguments](const char* option, const std::string& value) {
     if (value.empty()) return;
     arguments.emplace_back(option);
@@ -63,8 +64,18 @@ Result<std::map<std::string, std::vector<int64_t>>> SealOptions::ParseShapes() c
 }
 
 void AddSealOptions(CLI::App* verb, SealOptions& options) {
-  verb->add_option("--weights", options.weights, "Weight type: fp32")
+  verb->add_option(
+          "--weights", options.weights,
+          "How weights are stored: fp32; int8 (8 bits, a scale an output channel); int4 (fully "
+          "connected layers in 4 bits, a scale for 32 weights, the others int8); auto (int8 "
+          "where opening fewer bytes pays, within --max-error)")
       ->check(CLI::IsMember({"fp32", "int8", "int4", "auto"}))
+      ->capture_default_str();
+  verb->add_option(
+          "--max-error", options.error_max,
+          "--weights auto: how far quantised weights may move the outputs, estimated, as a "
+          "share of their magnitude")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   verb->add_option("--compress", options.compress, "Entropy coding of weights: none")
       ->check(CLI::IsMember({"none", "auto"}))

@@ -12,7 +12,8 @@
 namespace coracle::cmd {
 
 struct SealOptions {
-  std::string weights = "fp32";
+  std::string weights = "auto";
+  double error_max = 0.05;
   std::string compress = "none";
   std::string weights_file;
   std::vector<std::string> shapes;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/packing.h"
+#include "kernels/panel_text.h"
 #include "kernels/reference/reference.h"
 #include "kernels/reference/store.h"
 
@@ -50,25 +51,26 @@ PhaseStep PhaseStepOf(const Node& node) {
 /// One panel's share of a chunk at one output pixel.
 class PanelSum {
  public:
-  PanelSum(const PanelArgs& args, const PanelGeometry& panel, const float* weights)
+  PanelSum(const PanelArgs& args, const PanelGeometry& panel, const std::byte* text)
       : args_(args),
         panel_(panel),
         taps_(TapsOf(*args.graph, *args.node, panel)),
         axes_(AxesOf(*args.node)),
-        bias_(weights),
-        rows_(weights + (args.chunk->k_begin == 0 ? panel.width : 0)) {}
+        layout_(args.node->weight_type, panel.width, args.chunk->k_count, args.chunk->k_begin == 0),
+        text_(text) {}
+
+  uint64_t TextBytes() const { return layout_.Bytes(); }
 
   void Compute(const Image& image, uint32_t y, uint32_t x) {
     const graph::ChunkDescriptor& chunk = *args_.chunk;
     float* out = image.output.Pixel(y, x) + panel_.channel_begin;
-    std::copy_n(chunk.k_begin == 0 ? bias_ : out, panel_.channel_count, sums_.begin());
-    const float* weights = rows_;
-    for (uint32_t k = chunk.k_begin; k < chunk.k_begin + chunk.k_count; ++k) {
-      const float value = InputAt(image.inputs[0], y, x, k);
+    const auto* bias = reinterpret_cast<const float*>(text_);
+    std::copy_n(chunk.k_begin == 0 ? bias : out, panel_.channel_count, sums_.begin());
+    for (uint32_t row = 0; row < chunk.k_count; ++row) {
+      const float value = InputAt(image.inputs[0], y, x, chunk.k_begin + row);
       for (uint32_t n = 0; n < panel_.channel_count; ++n) {
-        sums_[n] = std::fma(value, weights[n], sums_[n]);
+        sums_[n] = std::fma(value, layout_.Weight(text_, row, n), sums_[n]);
       }
-      weights += panel_.width;
     }
     const bool complete = chunk.k_begin + chunk.k_count == panel_.k_count;
     for (uint32_t n = 0; n < panel_.channel_count; ++n) {
@@ -93,8 +95,8 @@ class PanelSum {
   const PanelGeometry& panel_;
   PartTaps taps_;
   Axes axes_;
-  const float* bias_;
-  const float* rows_;
+  PanelText layout_;
+  const std::byte* text_;
   std::array<float, kPanelChannels> sums_{};
 };
 
@@ -102,10 +104,10 @@ class PanelSum {
 
 void Panels(const PanelArgs& args, RowRange rows) {
   const PhaseStep step = PhaseStepOf(*args.node);
-  const auto* weights = reinterpret_cast<const float*>(args.weights);
+  const std::byte* text = args.weights;
   for (uint32_t i = 0; i < args.chunk->panel_count; ++i) {
     const PanelGeometry panel = PanelAt(*args.graph, *args.node, args.chunk->panel_begin + i);
-    PanelSum sum(args, panel, weights);
+    PanelSum sum(args, panel, text);
     for (const Image& image : args.images) {
       for (uint32_t y = rows.begin; y < rows.end; ++y) {
         if (y % step.y != panel.phase_y) continue;
@@ -114,8 +116,7 @@ void Panels(const PanelArgs& args, RowRange rows) {
         }
       }
     }
-    const uint32_t bias_rows = args.chunk->k_begin == 0 ? 1 : 0;
-    weights += size_t{args.chunk->k_count + bias_rows} * panel.width;
+    text += sum.TextBytes();
   }
 }
 

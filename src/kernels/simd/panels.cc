@@ -1,10 +1,13 @@
 #include "kernels/simd/panels.h"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 
 #include "base/check.h"
 #include "kernels/packing.h"
+#include "kernels/panel_text.h"
+#include "kernels/panel_workspace.h"
 #include "kernels/simd/panels_run.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -12,6 +15,7 @@
 #include "hwy/foreach_target.h"
 // Highway's order.
 #include "hwy/highway.h"
+#include "kernels/simd/dequantize-inl.h"
 #include "kernels/simd/panels_finish-inl.h"
 #include "kernels/simd/panels_tile-inl.h"
 #include "kernels/simd/panels_woven-inl.h"
@@ -106,7 +110,75 @@ class RunPass {
   float* stage_rows_[kTilePixelsMax];
 };
 
+void MultiplyRun(const PanelArgs& args, const PanelRun& run, RowRange rows) {
+  uint32_t k = run.k_begin;
+  do {
+    RunPass pass(args, run, k);
+    k = pass.Multiply(rows);
+  } while (k < run.k_end);
+}
+
+/// One block of a quantised panel at a time, dequantised into the workspace and multiplied as a
+/// chunk of float32 would be: the bits are those of a float32 model with these weights.
+class QuantizedPass {
+ public:
+  QuantizedPass(const PanelArgs& args)
+      : args_(args), block_(reinterpret_cast<float*>(args.workspace.data())) {
+    const uint64_t bytes = DequantizedFloats(*args.graph, *args.node) * sizeof(float);
+    CORACLE_CHECK(args.workspace.size() >= bytes);
+    args_.workspace = args.workspace.subspan(bytes);
+  }
+
+  void Multiply(RowRange rows) {
+    const graph::ChunkDescriptor& chunk = *args_.chunk;
+    const std::byte* text = args_.weights;
+    for (uint32_t i = 0; i < chunk.panel_count; ++i) {
+      const PanelGeometry panel = PanelAt(*args_.graph, *args_.node, chunk.panel_begin + i);
+      const PanelText layout(args_.node->weight_type, panel.width, chunk.k_count,
+                             chunk.k_begin == 0);
+      uint32_t row = 0;
+      do {  // once where a phase of a transposed convolution has no taps
+        const uint32_t end = std::min(row + kDequantizedRowsMax, chunk.k_count);
+        MultiplyBlock(panel, Dequantize(layout, text, row, end), {row, end}, rows);
+        row = end;
+      } while (row < chunk.k_count);
+      text += layout.Bytes();
+    }
+  }
+
+ private:
+  /// The block as the text of a float32 chunk.
+  const float* Dequantize(const PanelText& layout, const std::byte* text, uint32_t row,
+                          uint32_t end) {
+    float* out = block_;
+    if (row == 0 && layout.begins_panel()) {
+      std::memcpy(out, text, layout.width() * sizeof(float));
+      out += layout.width();
+    }
+    DequantizeRows(layout, text, row, end, out);
+    return block_;
+  }
+
+  /// `block`: rows of the chunk.
+  void MultiplyBlock(const PanelGeometry& panel, const float* data, RowRange block, RowRange rows) {
+    const PanelRun run{.first = panel,
+                       .panels = 1,
+                       .width = panel.width,
+                       .channel_begin = panel.channel_begin,
+                       .channel_count = panel.channel_count,
+                       .k_begin = args_.chunk->k_begin + block.begin,
+                       .k_end = args_.chunk->k_begin + block.end,
+                       .k_count = panel.k_count,
+                       .data = data};
+    MultiplyRun(args_, run, rows);
+  }
+
+  PanelArgs args_;
+  float* const block_;
+};
+
 void Panels(const PanelArgs& args, RowRange rows) {
+  if (IsDequantized(args.node->weight_type)) return QuantizedPass(args).Multiply(rows);
   if constexpr (kTileLanes >= 8) {
     if (WovenPass::Takes(args)) return WovenPass(args).Multiply(rows);
   }
@@ -114,12 +186,7 @@ void Panels(const PanelArgs& args, RowRange rows) {
   for (RowRange some = rows; some.begin < rows.end; some.begin = some.end) {
     some.end = some.begin + std::min(together, rows.end - some.begin);
     for (PanelRuns runs(args); runs.Next();) {
-      const PanelRun& run = runs.run();
-      uint32_t k = run.k_begin;
-      do {
-        RunPass pass(args, run, k);
-        k = pass.Multiply(some);
-      } while (k < run.k_end);
+      MultiplyRun(args, runs.run(), some);
     }
   }
 }

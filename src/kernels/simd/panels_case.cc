@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string_view>
 
 #include "base/check.h"
+#include "kernels/panel_text.h"
+#include "kernels/quantize_weights.h"
 
 namespace coracle::kernels {
 namespace {
@@ -71,7 +74,7 @@ std::string Describe(const LayerShape& s) {
   add("x", w.dilation_w);
   add(" p", w.pad_top);
   add(",", w.pad_left);
-  return out;
+  return out + " " + std::string(graph::WeightTypeName(s.weight_type));
 }
 
 LayerCase::LayerCase(const LayerShape& shape, uint64_t seed) : shape_(shape) {
@@ -119,6 +122,10 @@ LayerCase::LayerCase(const LayerShape& shape, uint64_t seed) : shape_(shape) {
   source->bias = Random(shape.outputs, seed + 1);
   node.source = source;
   graph_.AddNode(std::move(node));
+  if (IsDequantized(shape.weight_type) && AllowsQuantizedWeights(graph_, graph_.nodes[0])) {
+    graph_.nodes[0].weight_type = shape.weight_type;
+    MeasureQuantization(graph_, graph_.nodes[0], shape.weight_type, source->weight_steps);
+  }
   SetLayout(CutIntoChunks(graph_, graph_.nodes[0], graph::ChunkIndex{}));
 }
 
@@ -137,6 +144,38 @@ void LayerCase::SetLayout(graph::WeightLayout layout) {
     PackChunk(graph_, node(), chunk,
               std::as_writable_bytes(std::span(kept.floats).subspan(kept.skip)).first(chunk.bytes));
   }
+  ReadBack();
+}
+
+std::span<const float> LayerCase::owner_weights() const {
+  const Bytes bytes = node().source->weight->bytes;
+  return {reinterpret_cast<const float*>(bytes.data()), bytes.size() / sizeof(float)};
+}
+
+/// What the chunks hold, back in the owner's order.
+void LayerCase::ReadBack() {
+  weights_.assign(owner_weights().begin(), owner_weights().end());
+  if (!IsDequantized(node().weight_type)) return;
+  std::fill(weights_.begin(), weights_.end(), std::numeric_limits<float>::quiet_NaN());
+  for (size_t c = 0; c < texts_.size(); ++c) {
+    const graph::ChunkDescriptor& chunk = node().weights.chunks[c];
+    const std::byte* text = Text(c);
+    for (uint32_t i = 0; i < chunk.panel_count; ++i) {
+      const PanelGeometry panel = PanelAt(graph_, node(), chunk.panel_begin + i);
+      const PartTaps taps = TapsOf(graph_, node(), panel);
+      const PanelText layout(node().weight_type, panel.width, chunk.k_count, chunk.k_begin == 0);
+      for (uint32_t row = 0; row < chunk.k_count; ++row) {
+        const KRow k = KRowOf(node(), taps, chunk, chunk.k_begin + row);
+        const uint32_t ky = taps.y.first + k.tap / taps.x.count * taps.y.step;
+        const uint32_t kx = taps.x.first + k.tap % taps.x.count * taps.x.step;
+        for (uint32_t n = 0; n < panel.channel_count; ++n) {
+          weights_[WeightIndex(panel.channel_begin + n, k.input, ky, kx)] =
+              layout.Weight(text, row, n);
+        }
+      }
+      text += layout.Bytes();
+    }
+  }
 }
 
 size_t LayerCase::InputElements() const {
@@ -149,18 +188,16 @@ std::vector<float> LayerCase::RandomFloats(size_t count, uint64_t seed) const {
   return Random(count, seed);
 }
 
-float LayerCase::Weight(uint32_t out, uint32_t in, uint32_t ky, uint32_t kx) const {
-  const auto* floats =
-      reinterpret_cast<const float*>(node().source->weight->bytes.data());  // made from floats
+size_t LayerCase::WeightIndex(uint32_t out, uint32_t in, uint32_t ky, uint32_t kx) const {
   const graph::Window& w = shape_.window;
   const uint32_t inputs = shape_.inputs / shape_.groups;
   const uint32_t outputs = shape_.outputs / shape_.groups;
-  if (shape_.kind == OpKind::kDense) return floats[size_t{in} * shape_.outputs + out];
+  if (shape_.kind == OpKind::kDense) return size_t{in} * shape_.outputs + out;
   size_t pair = size_t{out} * inputs + in;
   if (shape_.kind == OpKind::kConvTranspose) {
     pair = (size_t{out / outputs} * inputs + in) * outputs + out % outputs;
   }
-  return floats[(pair * w.kernel_h + ky) * w.kernel_w + kx];
+  return (pair * w.kernel_h + ky) * w.kernel_w + kx;
 }
 
 /// One chain over taps and channels; taps outside of the image multiply zero.
@@ -194,7 +231,7 @@ Real LayerCase::Sum(const std::vector<float>& input, uint32_t image, uint32_t y,
                  : 0;
       for (uint32_t c = 0; c < inputs; ++c) {
         const float a = inside ? input[pixel * shape_.inputs + size_t{group} * inputs + c] : 0.0F;
-        sum = std::fma(Real{a}, Real{Weight(channel, c, ky, kx)}, sum);
+        sum = std::fma(Real{a}, Real{weights_[WeightIndex(channel, c, ky, kx)]}, sum);
       }
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,8 @@ struct LayerShape {
   uint32_t output_pad = 0;
   graph::Activation activation = {};
   graph::Residual residual = graph::Residual::kNone;
+  /// kFloat32 where the layer does not allow it.
+  graph::WeightType weight_type = graph::WeightType::kFloat32;
 };
 
 /// How operands lie in memory.
@@ -50,6 +53,10 @@ class LayerCase {
   std::vector<float> Expected(const std::vector<float>& input,
                               const std::vector<float>& residual) const;
 
+  /// The weights that Expected() multiplies, in the owner's order, and the owner's own.
+  const std::vector<float>& weights() const { return weights_; }
+  std::span<const float> owner_weights() const;
+
   /// One output of image 0 before residual and activation, summed in float64.
   double SumInFloat64(const std::vector<float>& input, uint32_t y, uint32_t x,
                       uint32_t channel) const;
@@ -67,12 +74,15 @@ class LayerCase {
   template <typename Real>
   Real Sum(const std::vector<float>& input, uint32_t image, uint32_t y, uint32_t x,
            uint32_t channel) const;
-  float Weight(uint32_t out, uint32_t in, uint32_t ky, uint32_t kx) const;
+  /// Place of a weight in the owner's array.
+  size_t WeightIndex(uint32_t out, uint32_t in, uint32_t ky, uint32_t kx) const;
+  void ReadBack();
 
   LayerShape shape_;
   uint32_t output_height_ = 1, output_width_ = 1;
   graph::Graph graph_;
   std::vector<AlignedText> texts_;
+  std::vector<float> weights_;  // as the owner's array; quantised: as the chunks hold them
 };
 
 /// "Conv n1 7x7 160->100 g1 k3x3 ...".

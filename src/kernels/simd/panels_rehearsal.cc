@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "hwy/targets.h"
+#include "kernels/panel_text.h"
 
 namespace coracle::kernels {
 namespace {
@@ -89,6 +90,12 @@ uint32_t Pick(Random& random, uint32_t low, uint32_t high) {
   return std::uniform_int_distribution<uint32_t>(low, high)(random);
 }
 bool Sometimes(Random& random, uint32_t one_in) { return Pick(random, 1, one_in) == 1; }
+
+uint32_t TextBytes(const LayerCase& layer, const PanelGeometry& panel, uint32_t k_begin,
+                   uint32_t rows) {
+  const PanelText text(layer.node().weight_type, panel.width, rows, k_begin == 0);
+  return static_cast<uint32_t>(text.Bytes());
+}
 
 std::vector<int64_t> DistinctTargets(PanelKernel (*kernel_for)(int64_t)) {
   std::vector<int64_t> targets;

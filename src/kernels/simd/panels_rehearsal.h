@@ -17,6 +17,10 @@ uint32_t Pick(Random& random, uint32_t low, uint32_t high);
 /// True once in `one_in` times.
 bool Sometimes(Random& random, uint32_t one_in);
 
+/// Bytes of rows [k_begin, k_begin + rows) of a panel's K.
+uint32_t TextBytes(const LayerCase& layer, const PanelGeometry& panel, uint32_t k_begin,
+                   uint32_t rows);
+
 /// The Highway targets that this machine runs and for which `kernel_for` has a kernel of its own.
 std::vector<int64_t> DistinctTargets(PanelKernel (*kernel_for)(int64_t));
 

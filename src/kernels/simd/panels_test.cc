@@ -31,7 +31,7 @@ graph::WeightLayout RandomCut(const LayerCase& layer, Random& random) {
         chunk.panel_count = 1;
         chunk.k_begin = k;
         chunk.k_count = Pick(random, 1, std::min(first.k_count - k, 900U));
-        chunk.bytes = (chunk.k_count + (k == 0 ? 1 : 0)) * first.width * 4;
+        chunk.bytes = TextBytes(layer, first, k, chunk.k_count);
         layout.chunks.push_back(chunk);
       }
       ++i;
@@ -40,7 +40,7 @@ graph::WeightLayout RandomCut(const LayerCase& layer, Random& random) {
     chunk.k_count = first.k_count;
     const uint32_t most = Pick(random, 1, 5);
     while (i < panels && chunk.panel_count < most && panel_at(i).k_count == first.k_count) {
-      const uint32_t bytes = (first.k_count + 1) * panel_at(i).width * 4;
+      const uint32_t bytes = TextBytes(layer, panel_at(i), 0, first.k_count);
       if (chunk.bytes + bytes > graph::kMaxChunkBytes) break;
       chunk.bytes += bytes;
       ++chunk.panel_count;
@@ -108,6 +108,7 @@ LayerShape PickShape(Random& random) {
   const bool depthwise = shape.groups == shape.inputs && shape.groups == shape.outputs;
   if (depthwise) shape.outputs *= 2;  // the other kernel's
   shape.activation = PickActivation(random);
+  shape.weight_type = static_cast<graph::WeightType>(Pick(random, 0, 2));
   shape.residual =
       Sometimes(random, 2) ? Residual::kNone : static_cast<Residual>(Pick(random, 1, 2));
   return shape;
@@ -116,8 +117,9 @@ LayerShape PickShape(Random& random) {
 void ExpectSameBits(PanelKernel kernel, LayerCase& layer, Random& random) {
   const std::vector<float> input = layer.RandomFloats(layer.InputElements(), random());
   const std::vector<float> residual = layer.RandomFloats(layer.OutputElements(), random());
-  const std::vector<float> want = layer.Expected(input, residual);
   for (int cut = 0; cut < 2; ++cut) {
+    // Other runs of K are other groups of int4 weights.
+    const std::vector<float> want = layer.Expected(input, residual);
     const std::vector<float> got = ComputeInPieces(kernel, layer, input, residual, random);
     const auto differ = std::mismatch(want.begin(), want.end(), got.begin());
     ASSERT_EQ(differ.first - want.begin(), static_cast<ptrdiff_t>(want.size()))

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "kernels/packing.h"
+#include "kernels/panel_text.h"
 #include "kernels/simd/winograd_tiles.h"
 #include "kernels/winograd.h"
 
@@ -13,6 +14,7 @@
 #include "hwy/foreach_target.h"
 // Highway's order.
 #include "hwy/highway.h"
+#include "kernels/simd/dequantize-inl.h"
 #include "kernels/simd/panels_finish-inl.h"
 #include "kernels/simd/panels_tile-inl.h"
 #include "kernels/simd/row_kernels.h"
@@ -27,8 +29,9 @@ HWY_ALIGN constexpr float kZeroBias[kPanelChannels] = {};
 
 /// One chunk: a panel's `columns` outputs of a run of `inputs` input channels.
 struct Operands {
-  const float* weights = nullptr;  // [tap][input][column]
-  const float* bias = nullptr;     // null: continue from the outputs
+  PanelText layout;
+  const std::byte* text = nullptr;  // rows [tap][input], of columns
+  const float* bias = nullptr;      // null: continue from the outputs
   uint32_t inputs = 0, columns = 0;
   uint32_t input_begin = 0;    // first input channel
   uint32_t channel_begin = 0;  // first output channel
@@ -39,10 +42,10 @@ struct Operands {
 Operands OperandsOf(const PanelArgs& args) {
   const graph::ChunkDescriptor& chunk = *args.chunk;
   const PanelGeometry panel = PanelAt(*args.graph, *args.node, chunk.panel_begin);
-  Operands out;
-  const auto* text = reinterpret_cast<const float*>(args.weights);
-  out.weights = text + (chunk.k_begin == 0 ? panel.width : 0);
-  out.bias = chunk.k_begin == 0 ? text : nullptr;
+  Operands out{
+      .layout = PanelText(args.node->weight_type, panel.width, chunk.k_count, chunk.k_begin == 0)};
+  out.text = args.weights;
+  out.bias = chunk.k_begin == 0 ? reinterpret_cast<const float*>(args.weights) : nullptr;
   out.inputs = chunk.k_count / kWinogradTaps;
   out.columns = panel.width;
   out.input_begin = chunk.k_begin / kWinogradTaps;
@@ -222,8 +225,10 @@ class WinogradPass {
         operands_(OperandsOf(args)),
         tiles_(args, rows),
         space_(kOutputs, tiles_.count(), operands_.inputs, operands_.columns) {
-    CORACLE_CHECK(args.workspace.size() >= space_.Floats() * sizeof(float));
-    weights_ = reinterpret_cast<float*>(args.workspace.data());
+    const uint64_t dequantized = WinogradDequantizedFloats(*args.node, operands_.columns);
+    CORACLE_CHECK(args.workspace.size() >= (dequantized + space_.Floats()) * sizeof(float));
+    dequantized_ = reinterpret_cast<float*>(args.workspace.data());
+    weights_ = dequantized_ + dequantized;
     inputs_ = weights_ + space_.Inputs();
     sums_ = weights_ + space_.Sums();
     columns_ = std::min(operands_.columns, kTileColumnsMax);
@@ -256,8 +261,22 @@ class WinogradPass {
   static constexpr uint32_t kInputs = WinogradAxis<kOutputs>::kInputs;
 
   void Transform(const WeightStrip& strip, float* to) const {
-    strip.transform(operands_.weights, size_t{operands_.inputs} * operands_.columns, to,
-                    space_.weight_stride);
+    const PanelText& layout = operands_.layout;
+    const size_t columns = operands_.columns;
+    if (!IsDequantized(layout.type())) {
+      const auto* taps = reinterpret_cast<const float*>(operands_.text + layout.RowAt(0));
+      return strip.transform(taps, operands_.inputs * columns, to, space_.weight_stride);
+    }
+    constexpr uint32_t kInputsBlock = kWinogradDequantizedInputs;
+    for (uint32_t input = 0; input < operands_.inputs; input += kInputsBlock) {
+      for (uint32_t tap = 0; tap < kWinogradTaps; ++tap) {
+        const uint32_t row = tap * operands_.inputs + input;
+        DequantizeRows(layout, operands_.text, row, row + kInputsBlock,
+                       dequantized_ + tap * kInputsBlock * columns);
+      }
+      strip.transform(dequantized_, kInputsBlock * columns, to + input * columns,
+                      space_.weight_stride);
+    }
   }
 
   void MultiplyTiles(uint32_t begin, uint32_t count, bool weights_ready) {
@@ -337,6 +356,7 @@ class WinogradPass {
   const Operands operands_;
   const WinogradTiles tiles_;
   const WinogradSpace space_;
+  float* dequantized_ = nullptr;  // of quantised weights: the taps of a few inputs
   float* weights_ = nullptr;
   float* inputs_ = nullptr;
   float* sums_ = nullptr;

@@ -38,6 +38,7 @@ LayerShape PickShape(Random& random) {
                                 Pick(random, 0, 2));
   shape.inputs = 16 * (Sometimes(random, 4) ? Pick(random, 1, 20) : Pick(random, 1, 6));
   shape.outputs = Pick(random, 1, 170);
+  shape.weight_type = static_cast<graph::WeightType>(Pick(random, 0, 2));
   switch (Pick(random, 0, 3)) {
     case 0:
       break;
@@ -67,7 +68,7 @@ graph::WeightLayout RandomCut(const LayerCase& layer, Random& random) {
     for (uint32_t k = 0; k < panel.k_count; k += chunk.k_count) {
       chunk.k_begin = k;
       chunk.k_count = Pick(random, 1, std::min((panel.k_count - k) / kGranule, most)) * kGranule;
-      chunk.bytes = (chunk.k_count + (k == 0 ? 1 : 0)) * panel.width * 4;
+      chunk.bytes = TextBytes(layer, panel, k, chunk.k_count);
       layout.chunks.push_back(chunk);
     }
   }
