@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,14 @@ struct BenchOptions {
 struct SealedModel {
   std::string path;
   std::string key;
-  bool exact = false;  ///< sealed beside the other, with --exact
+  std::string name = "coracle";
+};
+
+/// What is under measurement, and for how long the momentary seals must live.
+struct Models {
+  std::vector<SealedModel> in_budgets;
+  std::optional<SealedModel> fp32;  ///< --against fp32
+  std::vector<std::unique_ptr<MomentarySeal>> momentary;
 };
 
 /// One engine under measurement.
@@ -80,16 +88,17 @@ std::vector<std::string> SplitList(const std::string& text) {
   return items;
 }
 
-Result<Entrant> StartOurs(const SealedModel& sealed, uint64_t budget, const BenchOptions& options) {
+Result<Entrant> StartOurs(const SealedModel& sealed, uint64_t budget, const std::string& pin,
+                          const BenchOptions& options) {
   Entrant entrant;
-  entrant.engine = sealed.exact ? "coracle exact" : "coracle";
+  entrant.engine = sealed.name;
   entrant.budget_bytes = budget;
   const std::string memory = budget == UINT64_MAX ? "unlimited" : std::to_string(budget);
   TRY_ASSIGN(entrant.child,
              LineChild::Start(ProgramFolder() + "/coracle",
                               {"bench-worker", sealed.path, "--key", sealed.key, "--memory", memory,
                                "--threads", std::to_string(options.threads), "--batch",
-                               std::to_string(options.batch), "--pin", options.pin}));
+                               std::to_string(options.batch), "--pin", pin}));
   return entrant;
 }
 
@@ -140,8 +149,7 @@ Result<Entrant> StartDarknet(const BenchOptions& options) {
   return entrant;
 }
 
-Result<std::vector<Entrant>> StartAll(const BenchOptions& options,
-                                      const std::vector<SealedModel>& models) {
+Result<std::vector<Entrant>> StartAll(const BenchOptions& options, const Models& models) {
   std::vector<Entrant> entrants;
   for (const std::string& engine : SplitList(options.against)) {
     if (engine == "ort") {
@@ -150,16 +158,19 @@ Result<std::vector<Entrant>> StartAll(const BenchOptions& options,
     } else if (engine == "darknet") {
       TRY_ASSIGN(Entrant entrant, StartDarknet(options));
       entrants.push_back(std::move(entrant));
+    } else if (engine == "fp32") {
+      TRY_ASSIGN(Entrant entrant, StartOurs(*models.fp32, UINT64_MAX, "auto", options));
+      entrants.push_back(std::move(entrant));
     } else {
-      return Error{
-          Code::kInvalidArgument,
-          fmt::format("--against {}: engines for whole networks are ort and darknet", engine)};
+      return Error{Code::kInvalidArgument,
+                   fmt::format("--against {}: engines for whole networks are fp32, ort and darknet",
+                               engine)};
     }
   }
   for (const std::string& memory : SplitList(options.memory)) {
     TRY_ASSIGN(const uint64_t budget, ParseBudget(memory));
-    for (const SealedModel& sealed : models) {
-      TRY_ASSIGN(Entrant entrant, StartOurs(sealed, budget, options));
+    for (const SealedModel& sealed : models.in_budgets) {
+      TRY_ASSIGN(Entrant entrant, StartOurs(sealed, budget, options.pin, options));
       entrants.push_back(std::move(entrant));
     }
   }
@@ -273,30 +284,45 @@ std::string RunRow(const Json& run) {
       run["min_ms"].get<double>(), limit, run["ratio_to_first"].get<double>());
 }
 
-Result<std::unique_ptr<MomentarySeal>> SealForNow(const BenchOptions& options, bool exact,
-                                                  std::vector<SealedModel>& models) {
+Result<SealedModel> SealForNow(const std::string& path, const SealOptions& seal_options,
+                               std::string name, Models& models) {
+  TRY_ASSIGN(auto momentary, MomentarySeal::Make(path, seal_options));
+  models.momentary.push_back(std::move(momentary));
+  const MomentarySeal& made = *models.momentary.back();
+  return SealedModel{made.sealed_path(), made.key_path(), std::move(name)};
+}
+
+Result<Models> SealModels(const BenchOptions& options) {
+  const std::string& path = options.model.path;
+  const std::vector<std::string> others = SplitList(options.against);
+  const bool beside_fp32 = std::ranges::find(others, "fp32") != others.end();
+  Models models;
+  if (!IsPlainModel(path)) {
+    if (options.beside_exact || beside_fp32) {
+      return Error{Code::kInvalidArgument,
+                   "--beside-exact and --against fp32 need MODEL to be a .onnx or .cfg file"};
+    }
+    models.in_budgets.push_back({path, options.model.key_path});
+    return models;
+  }
   SealOptions seal_options = options.model.seal_options;
-  if (exact) seal_options.exact = true;
-  TRY_ASSIGN(auto momentary, MomentarySeal::Make(options.model.path, seal_options));
-  models.push_back({momentary->sealed_path(), momentary->key_path(), exact});
-  return momentary;
+  TRY_ASSIGN(SealedModel sealed, SealForNow(path, seal_options, "coracle", models));
+  models.in_budgets.push_back(std::move(sealed));
+  if (beside_fp32) {
+    SealOptions fp32 = seal_options;
+    fp32.weights = "fp32";
+    TRY_ASSIGN(models.fp32, SealForNow(path, fp32, "coracle fp32", models));
+  }
+  if (options.beside_exact) {
+    seal_options.exact = true;
+    TRY_ASSIGN(SealedModel exact, SealForNow(path, seal_options, "coracle exact", models));
+    models.in_budgets.push_back(std::move(exact));
+  }
+  return models;
 }
 
 Result<Report> Bench(const BenchOptions& options) {
-  std::vector<std::unique_ptr<MomentarySeal>> momentary;
-  std::vector<SealedModel> models;
-  if (IsPlainModel(options.model.path)) {
-    TRY_ASSIGN(auto seal, SealForNow(options, false, models));
-    momentary.push_back(std::move(seal));
-    if (options.beside_exact) {
-      TRY_ASSIGN(auto exact, SealForNow(options, true, models));
-      momentary.push_back(std::move(exact));
-    }
-  } else if (options.beside_exact) {
-    return Error{Code::kInvalidArgument, "--beside-exact needs MODEL to be a .onnx or .cfg file"};
-  } else {
-    models.push_back({options.model.path, options.model.key_path});
-  }
+  TRY_ASSIGN(const Models models, SealModels(options));
   TRY_ASSIGN(std::vector<Entrant> entrants, StartAll(options, models));
   if (entrants.empty()) return Error{Code::kInvalidArgument, "nothing to measure: give --memory"};
   MachinePace pace;
@@ -392,7 +418,10 @@ void AddBench(CLI::App& app, Console& console) {
       ->required();
   verb->add_option("--memory", options->memory, "Budgets: 4MiB,8MiB,unlimited")
       ->capture_default_str();
-  verb->add_option("--against", options->against, "Other engines, unprotected: ort, darknet");
+  verb->add_option(
+      "--against", options->against,
+      "What else runs, without protection: ort, darknet; or fp32: the same network with fp32 "
+      "weights, all kept open in unlimited memory");
   verb->add_option("--threads", options->threads, "Threads of every engine")
       ->check(CLI::Range(1U, plan::kMaxThreads))
       ->capture_default_str();
