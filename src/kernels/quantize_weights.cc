@@ -131,38 +131,89 @@ class Columns {
   std::vector<float> values_;
 };
 
+/// Rows of K whose errors are made to cancel.
+constexpr uint32_t kGroupRows = kInt4GroupRows;
+
+/// A few weights of a column as integers whose errors add up to less than a step: of those that
+/// could as well have been rounded the other way, as many are as it takes. What layers multiply is
+/// mostly positive, so that an error of the sum would weigh more than those of single weights
+/// (Guo et al., SQuant, ICLR 2022).
+class RoundedGroup {
+ public:
+  RoundedGroup(std::span<const float> weights, float scale, float low, float high)
+      : low_(low), high_(high) {
+    const float inverse = Inverse(scale);
+    float sum = 0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      integers_[i] = Quantized(weights[i], inverse, low, high);
+      const float rest = weights[i] * inverse - integers_[i];
+      const bool cut = !(std::abs(rest) <= 0.5F);  // beyond the range: not for others to make up
+      rests_[i] = cut ? 0 : rest;
+      sum += rests_[i];
+    }
+    const float step = sum > 0 ? 1.0F : -1.0F;
+    for (float left = std::abs(sum); left > 0.5F; left -= 1) {
+      if (!MoveOne(weights.size(), step)) break;
+    }
+  }
+  float operator[](size_t i) const { return integers_[i]; }
+
+ private:
+  /// Moves the weight that is nearest to its next integer; false if none is on that side.
+  bool MoveOne(size_t count, float step) {
+    size_t nearest = count;
+    float largest = 0;
+    for (size_t i = 0; i < count; ++i) {
+      const float moved = integers_[i] + step;
+      if (rests_[i] * step <= largest || moved < low_ || moved > high_) continue;
+      largest = rests_[i] * step;
+      nearest = i;
+    }
+    if (nearest == count) return false;
+    integers_[nearest] += step;
+    rests_[nearest] -= step;
+    return true;
+  }
+
+  float low_, high_;
+  std::array<float, kGroupRows> integers_{};
+  std::array<float, kGroupRows> rests_{};
+};
+
 void StoreScale(float scale, std::byte* scales, uint32_t column) {
   const uint16_t half = ToBFloat16(scale);
   std::memcpy(scales + column * sizeof(half), &half, sizeof(half));
 }
 
-/// Adds what the columns lose at their scales.
+/// Adds what a column loses at its scale.
 void AddLoss(std::span<const float> weights, float scale, float low, float high,
              QuantizationLoss& loss) {
-  const float inverse = Inverse(scale);
-  for (const float weight : weights) {
-    const double miss = double{weight} - double{scale} * Quantized(weight, inverse, low, high);
-    loss.error_squares += miss * miss;
-    loss.weight_squares += double{weight} * weight;
-    loss.finite = loss.finite && std::isfinite(weight);
+  for (size_t first = 0; first < weights.size(); first += kGroupRows) {
+    const auto group = weights.subspan(first, std::min<size_t>(kGroupRows, weights.size() - first));
+    const RoundedGroup rounded(group, scale, low, high);
+    for (size_t i = 0; i < group.size(); ++i) {
+      const double miss = double{group[i]} - double{scale} * rounded[i];
+      loss.error_squares += miss * miss;
+      loss.weight_squares += double{group[i]} * group[i];
+      loss.finite = loss.finite && std::isfinite(group[i]);
+    }
   }
 }
 
 void PackInt8(const PanelWeights& weights, std::span<const float> steps, const PanelGeometry& panel,
               uint32_t k_begin, const PanelText& layout, std::byte* text) {
-  std::array<float, kPanelChannels> inverses{};
   for (uint32_t n = 0; n < panel.channel_count; ++n) {
-    const float step = steps[panel.channel_begin + n];
-    inverses[n] = Inverse(step);
-    StoreScale(step, text + layout.ScalesAt(0), n);
+    StoreScale(steps[panel.channel_begin + n], text + layout.ScalesAt(0), n);
   }
-  std::array<float, kPanelChannels> row{};
-  for (uint32_t k = 0; k < layout.rows(); ++k) {
-    weights.Row(k_begin + k, row.data());
-    std::byte* const out = text + layout.RowAt(k);
+  for (uint32_t first = 0; first < layout.rows(); first += kGroupRows) {
+    const uint32_t rows = std::min(kGroupRows, layout.rows() - first);
+    const Columns columns(weights, panel.channel_count, k_begin + first, rows);
     for (uint32_t n = 0; n < panel.channel_count; ++n) {
-      const float q = Quantized(row[n], inverses[n], -kInt8Max, kInt8Max);
-      out[n] = static_cast<std::byte>(static_cast<int8_t>(q));
+      const float step = steps[panel.channel_begin + n];
+      const RoundedGroup rounded(columns[n], step, -kInt8Max, kInt8Max);
+      for (uint32_t k = 0; k < rows; ++k) {
+        text[layout.RowAt(first + k) + n] = static_cast<std::byte>(static_cast<int8_t>(rounded[k]));
+      }
     }
   }
 }
@@ -175,9 +226,9 @@ void PackInt4(const PanelWeights& weights, const PanelGeometry& panel, uint32_t 
     for (uint32_t n = 0; n < panel.channel_count; ++n) {
       const float scale = Int4Scale(columns[n]);
       StoreScale(scale, text + layout.ScalesAt(first), n);
+      const RoundedGroup rounded(columns[n], scale, kInt4Min, kInt4Max);
       for (uint32_t k = 0; k < rows; ++k) {
-        const float q = Quantized(columns[n][k], Inverse(scale), kInt4Min, kInt4Max);
-        const auto bits = static_cast<uint8_t>(static_cast<int>(q) + 8);
+        const auto bits = static_cast<uint8_t>(static_cast<int>(rounded[k]) + 8);
         std::byte& both = text[layout.RowAt(first + k) + n];
         both |= static_cast<std::byte>(k < kInt4GroupRows / 2 ? bits : bits << 4);
       }

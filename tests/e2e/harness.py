@@ -140,11 +140,11 @@ class CoracleTest(unittest.TestCase):
         self.assertEqual(done.code, 0, f"{' '.join(map(str, arguments))}: {done}")
         return done
 
-    def seal(self, model, *options, name="m.sealed", exact=True):
-        """Seals in fp32; exactly, as parity needs, unless told otherwise. Returns the sealed file's path."""
+    def seal(self, model, *options, name="m.sealed", exact=True, weights="fp32"):
+        """Seals in fp32 and exactly, as parity needs, unless told otherwise. Returns the sealed file's path."""
         sealed = self.folder / name
         sealed.unlink(missing_ok=True)
-        done = self.succeed("seal", model, "-o", sealed, "--key", self.key, "--weights", "fp32", "--json",
+        done = self.succeed("seal", model, "-o", sealed, "--key", self.key, "--weights", weights, "--json",
                             *(("--exact",) if exact else ()), *options)
         self.sealing = done.json
         return sealed
