@@ -9,6 +9,7 @@
 #include "kernels/packing.h"
 #include "kernels/panel_text.h"
 #include "kernels/recurrence.h"
+#include "kernels/winograd.h"
 #include "plan/pixel_work.h"
 
 namespace coracle::plan {
@@ -74,7 +75,7 @@ double DequantizedBlocks(const Node& node) {
 
 /// Nanoseconds to dequantise all weights once, as flops' time.
 double DequantizeNs(const Graph& graph, const Node& node, const MachineRates& rates) {
-  constexpr double kFlopsPerWeight = 8;
+  constexpr double kFlopsPerWeight = 7;
   if (!kernels::IsDequantized(node.weight_type)) return 0;
   double weights = 0;
   for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
@@ -199,10 +200,10 @@ void NodeCost::CountWinograd(const Graph& graph, const Node& node, const Machine
   const RowShape out = graph::RowsOf(graph.shape(node.output));
   row_pixels_ = double{1} * out.images * out.pixels;
   flop_ns_ = 1 / rates.fma_gflops;
-  // Each strip of the transformed weights dequantises its own.
-  constexpr double kStrips = 4;
+  // Each strip of rows of transformed weights dequantises the taps that it is made of, of 9.
+  const double taps = kernels::WinogradOutputs(node) == 4 ? 3 + 9 + 9 + 3 : 3 + 9 + 3;
   call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size()) +
-             kStrips * DequantizeNs(graph, node, rates);
+             taps / kernels::kWinogradTaps * DequantizeNs(graph, node, rates);
   CountStaging(graph, node, 1, rates);
   single_row_ns_ = row_ns_;
 }

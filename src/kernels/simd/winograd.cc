@@ -86,14 +86,16 @@ HWY_NOINLINE void TransformWeightRows(const float* taps, size_t count, float* to
 struct WeightStrip {
   uint32_t first = 0;
   uint32_t rows = 1;
+  uint32_t tap_begin = 0, tap_end = kWinogradTaps;  // that they are made of
   void (*transform)(const float* taps, size_t count, float* to, size_t stride) = nullptr;
 };
 template <int kOutputs>
 constexpr WeightStrip kWeightStrips[] = {
-    {0, 1, &TransformWeightRows<kOutputs, 0, 1>},
-    {1, 2, &TransformWeightRows<kOutputs, 1, 2>},
-    {3, kOutputs == 4 ? 2 : 1, &TransformWeightRows<kOutputs, 3, kOutputs == 4 ? 2 : 1>},
-    {5, kOutputs == 4 ? 1 : 0, &TransformWeightRows<4, 5, 1>}};
+    {0, 1, 0, 3, &TransformWeightRows<kOutputs, 0, 1>},
+    {1, 2, 0, 9, &TransformWeightRows<kOutputs, 1, 2>},
+    {3, kOutputs == 4 ? 2 : 1, kOutputs == 4 ? 0 : 6, 9,
+     &TransformWeightRows<kOutputs, 3, kOutputs == 4 ? 2 : 1>},
+    {5, kOutputs == 4 ? 1 : 0, 6, 9, &TransformWeightRows<4, 5, 1>}};
 
 /// One tile's inputs: `to` is its row of the first matrix.
 template <int kOutputs>
@@ -269,7 +271,7 @@ class WinogradPass {
     }
     constexpr uint32_t kInputsBlock = kWinogradDequantizedInputs;
     for (uint32_t input = 0; input < operands_.inputs; input += kInputsBlock) {
-      for (uint32_t tap = 0; tap < kWinogradTaps; ++tap) {
+      for (uint32_t tap = strip.tap_begin; tap < strip.tap_end; ++tap) {
         const uint32_t row = tap * operands_.inputs + input;
         DequantizeRows(layout, operands_.text, row, row + kInputsBlock,
                        dequantized_ + tap * kInputsBlock * columns);
