@@ -3,7 +3,7 @@
 
     tools/make_onnx_models.py OUTDIR [NAME...]
 
-NAME is one of resnet50, vgg16, mobilenetv2, yolov3, tiny_cnn; all of them if none is given. NAME_batch is the same
+NAME is one of resnet50, alexnet, vgg16, mobilenetv2, yolov3, tiny_cnn; all of them if none is given. NAME_batch is the same
 network with an open batch dimension; in NAME_subnormal every second weight of the convolutions is subnormal. The same
 name gives the same bytes on every run on a machine: each model has its own seed. The tests' own copy of the smallest
 is made by
@@ -272,6 +272,23 @@ def make_resnet50():
     return graph.model(graph.logits(graph.global_pool_flatten(value), "fc", 1000))
 
 
+def make_alexnet():
+    """Krizhevsky 2014 (One weird trick), laid out as in torchvision, but for the first layer's padding: 5, not 2."""
+    graph = GraphBuilder("alexnet", [1, 3, 224, 224], seed=12)
+    value = graph.input
+    for index, (filters, kernel, stride, pool) in enumerate(((64, 11, 4, True), (192, 5, 1, True), (384, 3, 1, False),
+                                                             (256, 3, 1, False), (256, 3, 1, True))):
+        label = f"features.{index}"
+        value = graph.relu(graph.conv(value, label, filters, kernel, stride, bias=True), f"{label}.relu")
+        if pool:
+            value = graph.max_pool(value, f"{label}.pool", 3, 2, 0)
+    value = graph.flatten(value, 6)
+    for index in (1, 4):
+        value = graph.dropout(value, f"classifier.{index}.dropout")
+        value = graph.relu(graph.gemm(value, f"classifier.{index}", 4096), f"classifier.{index}.relu")
+    return graph.model(graph.logits(value, "classifier.6", 1000))
+
+
 def make_vgg16():
     """Simonyan and Zisserman 2014, configuration D, laid out as in torchvision."""
     graph = GraphBuilder("vgg16", [1, 3, 224, 224], seed=16)
@@ -381,6 +398,7 @@ def make_tiny_cnn():
 
 MAKERS = {
     "resnet50": make_resnet50,
+    "alexnet": make_alexnet,
     "vgg16": make_vgg16,
     "mobilenetv2": make_mobilenetv2,
     "yolov3": make_yolov3,

@@ -59,7 +59,7 @@ def run_json(command):
 
 
 def bench(build, model, options, memory, batch, threads, seconds, extra):
-    command = [build / "bin/coracle", "bench", model_path(model), *options, "--memory", memory, "--against", "ort",
+    command = [build / "bin/coracle", "bench", model_path(model), *options, "--weights", "fp32", "--memory", memory, "--against", "ort",
                "--threads", threads, "--batch", batch, "--seconds", seconds, *extra]
     report = run_json(command + ["--json"])
     report["command"] = " ".join(str(part).replace(str(ROOT) + "/", "") for part in command)
@@ -67,7 +67,7 @@ def bench(build, model, options, memory, batch, threads, seconds, extra):
 
 
 def single_pass_bytes(build, model, options, batch):
-    plan = run_json([build / "bin/coracle", "plan", model_path(model), *options, "--batch", batch, "--json"])
+    plan = run_json([build / "bin/coracle", "plan", model_path(model), *options, "--weights", "fp32", "--batch", batch, "--json"])
     return plan["single_pass_budget_bytes"]
 
 
