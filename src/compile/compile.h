@@ -29,7 +29,7 @@ struct CompileOptions {
   Sums sums = Sums::kFast;
   passes::WeightChoice weights = passes::WeightChoice::kAuto;
   /// WeightChoice::kAuto: the most that passes::EstimatedError() may be.
-  double error_max = 0.05;
+  double error_max = 0.04;
 };
 
 /// A model ready to be sealed: optimised, channels last, weights cut into chunks but not yet

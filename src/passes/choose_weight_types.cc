@@ -20,7 +20,7 @@ using graph::NodeIndex;
 using graph::WeightType;
 
 /// Under kAuto a layer must become faster by this share of its time to be worth its error.
-constexpr double kWorthwhile = 0.04;
+constexpr double kWorthwhile = 0.02;
 
 /// Milliseconds to open the layer's weights and compute it, on the machine that
 /// plan::MachineRates{} describes.

@@ -13,7 +13,7 @@ namespace coracle::cmd {
 
 struct SealOptions {
   std::string weights = "auto";
-  double error_max = 0.05;
+  double error_max = 0.04;
   std::string compress = "none";
   std::string weights_file;
   std::vector<std::string> shapes;
