@@ -14,6 +14,12 @@
 
 #include "hwy/highway.h"
 
+// The portable target is the last of a file and runs on no machine that has a TEE: its copy of all
+// kernels is made to be small.
+#if HWY_TARGET == HWY_SCALAR && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os")
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace coracle::kernels::HWY_NAMESPACE {
 
