@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/ranges.h"
 #include "graph/verify.h"
 
 namespace coracle::graph {
@@ -19,6 +20,12 @@ Error Refused(std::string_view what, const std::string& name, std::string_view w
 /// True if both have the same number of axes and the same extent along axis 0, so that a convoy's
 /// entries meet their own.
 bool Aligned(const Shape& a, const Shape& b) { return a.rank() == b.rank() && a[0] == b[0]; }
+
+/// Ranges are found for each image: of a tensor of rank 2 the inputs of a convoy would be rows of
+/// one (graph::RowsOf).
+const char* WhyOneRange(const Shape& quantized) {
+  return quantized.rank() < 3 ? "finds one range over the batch" : nullptr;
+}
 
 /// Why the node's result for a convoy would not be the results for its inputs, one behind the
 /// other; null: it is. Every tensor has two axes at least.
@@ -61,6 +68,13 @@ const char* WhyMixed(const Graph& graph, const Node& node) {
       const auto& pad = std::get<Pad>(node.attrs);
       return pad.before[0] == 0 && pad.after[0] == 0 ? nullptr : "pads the batch axis";
     }
+    case OpKind::kRowExtremes:
+      return WhyOneRange(graph.shape(node.inputs[0]));
+    case OpKind::kConv:
+    case OpKind::kDense:
+    case OpKind::kQuantize:
+    case OpKind::kDequantize:
+      return TakesRange(node) ? WhyOneRange(graph.shape(node.inputs[0])) : nullptr;
     default:  // each result row, or each image, is of one input; a Reshape keeps the order
       return nullptr;
   }

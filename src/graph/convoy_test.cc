@@ -64,6 +64,20 @@ Conv Pointwise(uint32_t channels) {
   return conv;
 }
 
+// Ranges are those of images, which the rows of a matrix are not.
+TEST(WithBatch, KeepsRangesPerImage) {
+  const Result<Graph> images = WithBatch(OneLayer(RowExtremes{}, {{1, 4, 5, 3}}, {1, 4, 2}), 3);
+  ASSERT_TRUE(images.ok()) << images.error().message;
+  EXPECT_EQ(images->shape(TensorIndex{1}).ToString(), "3x4x2");
+  const Result<Graph> ranges = WithBatch(OneLayer(QuantizationRange{}, {{1, 4, 2}}, {1, 1, 2}), 3);
+  ASSERT_TRUE(ranges.ok()) << ranges.error().message;
+  EXPECT_EQ(ranges->shape(TensorIndex{1}).ToString(), "3x1x2");
+  const Result<Graph> matrix = WithBatch(OneLayer(RowExtremes{}, {{1, 8}}, {1, 1, 2}), 3);
+  ASSERT_FALSE(matrix.ok());
+  EXPECT_EQ(matrix.error().code, Code::kUnsupported);
+  EXPECT_NE(matrix.error().message.find("one range over the batch"), std::string::npos);
+}
+
 TEST(WithBatch, LengthensAxis0OfEveryTensorAndPort) {
   Graph graph = OneLayer(Pointwise(7), {{1, 4, 5, 3}}, {1, 4, 5, 7});
   graph.inputs[0].shape = {1, 3, 4, 5};

@@ -58,9 +58,9 @@ class Verifier {
 
   Status CheckTensor(const Tensor& tensor) const {
     TRY(CheckName(tensor.name));
-    if (tensor.dtype != DType::kFloat32) {
-      return LimitError(
-          fmt::format("tensor '{}': only float32 activations are supported", tensor.name));
+    if (tensor.dtype != DType::kFloat32 && tensor.dtype != DType::kUint8) {
+      return LimitError(fmt::format("tensor '{}': only float32 and uint8 activations are supported",
+                                    tensor.name));
     }
     if (graph_.stage == Stage::kRows && tensor.shape.rank() == 0) {
       return GraphError(fmt::format("tensor '{}': has no axis", tensor.name));

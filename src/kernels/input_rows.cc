@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "graph/ranges.h"
 #include "kernels/index_map.h"
 #include "kernels/kernel.h"
 #include "kernels/resize_axis.h"
@@ -197,6 +198,7 @@ RowRange InputRows(const Graph& graph, const Node& node, uint32_t operand, RowRa
   const bool residual =
       node.residual != graph::Residual::kNone && operand + 1 == node.inputs.size();
   if (residual) return rows;
+  if (graph::IsRange(node, operand)) return {0, rows_in};
   switch (node.kind()) {
     case OpKind::kConv:
       return ConvRows(node, rows_in, rows);
@@ -208,6 +210,7 @@ RowRange InputRows(const Graph& graph, const Node& node, uint32_t operand, RowRa
     case OpKind::kResize:
       return ResizeRows(std::get<graph::Resize>(node.attrs), in, graph.shape(node.output), rows);
     case OpKind::kReorg:
+    case OpKind::kQuantizationRange:
       return {0, rows_in};
     case OpKind::kRecurrence:
       return RecurrenceRows(std::get<graph::Recurrence>(node.attrs), operand, rows_in, rows);

@@ -176,6 +176,63 @@ TEST(InputRowsOfConvolutions, CoverTheTaps) {
 
 using Pair = std::pair<uint32_t, uint32_t>;
 
+/// A node of two images of 9 rows, over a tensor and its ranges.
+struct Quantized {
+  graph::Graph graph;
+  Node node;
+
+  Quantized(graph::Attributes attrs, DType in, DType out) : node(NodeOf(std::move(attrs))) {
+    graph.stage = graph::Stage::kRows;
+    node.inputs = {graph.AddTensor("in", {2, 9, 5, 8}, in), graph.AddTensor("range", {2, 1, 2})};
+    node.output = graph.AddTensor("out", {2, 9, 5, 8}, out);
+  }
+  Pair RowsOfRange() const {
+    const RowRange read = InputRows(graph, node, 1, {4, 6});
+    return {read.begin, read.end};
+  }
+};
+
+TEST(InputRowsOfRanges, AreTheWholeRangeOfTheImage) {
+  constexpr auto kTensor = graph::QuantizationSource::kTensor;
+  const Quantized down(graph::Quantize{{}, kTensor}, DType::kFloat32, DType::kUint8);
+  EXPECT_EQ(down.RowsOfRange(), (Pair{0, 1}));
+  EXPECT_TRUE(PerImage(down.graph, down.node));
+  const Quantized up(graph::Dequantize{{}, kTensor}, DType::kUint8, DType::kFloat32);
+  EXPECT_EQ(up.RowsOfRange(), (Pair{0, 1}));
+  EXPECT_FALSE(InPlaceAllowed(up.graph, up.node, 0));
+  graph::Conv conv;
+  conv.out_channels = 8;
+  Quantized sums(conv, DType::kUint8, DType::kFloat32);
+  sums.node.weight_type = graph::WeightType::kDot8;
+  sums.node.integer.in_source = kTensor;
+  EXPECT_EQ(sums.RowsOfRange(), (Pair{0, 1}));
+}
+
+TEST(InputRowsOfRanges, ExtremesFlowAndRangesWait) {
+  graph::Graph graph;
+  graph.stage = graph::Stage::kRows;
+  Node extremes = NodeOf(graph::RowExtremes{});
+  extremes.inputs = {graph.AddTensor("in", {1, 9, 5, 8})};
+  extremes.output = graph.AddTensor("extremes", {1, 9, 2});
+  Node range = NodeOf(graph::QuantizationRange{});
+  range.inputs = {extremes.output};
+  range.output = graph.AddTensor("range", {1, 1, 2});
+  const RowRange flowing = InputRows(graph, extremes, 0, {4, 6});
+  EXPECT_EQ((Pair{flowing.begin, flowing.end}), (Pair{4, 6}));
+  const RowRange waiting = InputRows(graph, range, 0, {0, 1});
+  EXPECT_EQ((Pair{waiting.begin, waiting.end}), (Pair{0, 9}));
+}
+
+TEST(InPlace, OfBytesOverBytesOnly) {
+  const Quantized sum(graph::QuantizedAdd{}, DType::kUint8, DType::kUint8);
+  EXPECT_TRUE(InPlaceAllowed(sum.graph, sum.node, 0));
+  EXPECT_FALSE(InPlaceAllowed(sum.graph, sum.node, 1));  // another type and shape
+  const Quantized mixed(graph::QuantizedAdd{}, DType::kFloat32, DType::kUint8);
+  EXPECT_FALSE(InPlaceAllowed(mixed.graph, mixed.node, 0));
+  const Quantized quantize(graph::Quantize{}, DType::kFloat32, DType::kUint8);
+  EXPECT_FALSE(InPlaceAllowed(quantize.graph, quantize.node, 0));
+}
+
 Pair WinogradRows(graph::ConvAlgorithm algorithm, uint32_t height, uint32_t pad_top, RowRange rows,
                   uint32_t operand = 0) {
   graph::Graph graph;

@@ -92,6 +92,10 @@ uint64_t WorkspaceBytes(const Graph& graph, const Node& node) {
 }
 
 bool InPlaceAllowed(const Graph& graph, const Node& node, uint32_t operand) {
+  if (operand >= node.inputs.size() ||
+      graph.tensor(node.inputs[operand]).dtype != graph.tensor(node.output).dtype) {
+    return false;
+  }
   switch (node.kind()) {
     case OpKind::kUnary:
     case OpKind::kAffine:
@@ -100,8 +104,8 @@ bool InPlaceAllowed(const Graph& graph, const Node& node, uint32_t operand) {
     case OpKind::kDetectionHead:
       return operand == 0;
     case OpKind::kBinary:
-      return operand < node.inputs.size() &&
-             graph.shape(node.inputs[operand]) == graph.shape(node.output);
+    case OpKind::kQuantizedAdd:
+      return graph.shape(node.inputs[operand]) == graph.shape(node.output);
     case OpKind::kConv:
     case OpKind::kConvTranspose:
     case OpKind::kDense:
@@ -139,6 +143,8 @@ uint64_t MultiplyAdds(const Graph& graph, const Node& node) {
       return out_elements * pool.window.kernel_h * pool.window.kernel_w;
     }
     case OpKind::kReduce:
+    case OpKind::kRowExtremes:
+    case OpKind::kQuantizationRange:
       return in.Elements();
     case OpKind::kResize:
       return std::get<graph::Resize>(node.attrs).mode == graph::ResizeMode::kLinear

@@ -94,7 +94,7 @@ bool PerImage(const graph::Graph& graph, const graph::Node& node);
 /// Multiple of 64.
 uint64_t WorkspaceBytes(const graph::Graph& graph, const graph::Node& node);
 
-/// True if the node's kernel may have its output exactly over inputs[operand] (same shape and
+/// True if the node's kernel may have its output exactly over inputs[operand] (same type, shape and
 /// strides).
 bool InPlaceAllowed(const graph::Graph& graph, const graph::Node& node, uint32_t operand);
 

@@ -21,7 +21,7 @@ Shape AtLeastRank3(const Shape& shape) {
   return out;
 }
 
-/// Floats between neighbours along each axis of `shape` (rank 3 or more) inside of a row.
+/// Elements between neighbours along each axis of `shape` (rank 3 or more) inside of a row.
 struct RowStrides {
   std::array<ptrdiff_t, kMaxRank + 2> axis{};
 };
@@ -60,7 +60,7 @@ struct BoxCopy {
 void CopyBox(const BoxCopy& box, const Rows& in, const Rows& out, RowRange rows) {
   const RowStrides in_strides = StridesOf(box.in, in);
   const RowStrides out_strides = StridesOf(box.out, out);
-  StridedCopy copy;
+  StridedCopy copy(out.element_bytes);
   ptrdiff_t in_offset = 0;
   ptrdiff_t out_offset = 0;
   for (uint32_t axis = 2; axis < box.in.rank(); ++axis) {
@@ -76,12 +76,15 @@ void CopyBox(const BoxCopy& box, const Rows& in, const Rows& out, RowRange rows)
     const int64_t j0 = box.start[0] + i0 * box.step[0];
     const int64_t j1 = box.start[1] + i1 * box.step[1];
     const auto from = static_cast<uint32_t>(j0 * box.in[1] + j1);
-    copy.Run(in.Row(from) + in_offset, out.Row(y) + out_offset);
+    copy.Run(BytesAt(in, from, in_offset), BytesAt(out, y, out_offset));
   }
 }
 
-void FillRow(const Rows& out, uint32_t y, float value) {
-  for (uint32_t x = 0; x < out.pixels; ++x) std::fill_n(out.Pixel(y, x), out.channels, value);
+template <typename Element>
+void FillRow(const Rows& out, uint32_t y, Element value) {
+  for (uint32_t x = 0; x < out.pixels; ++x) {
+    std::fill_n(out.Pixel<Element>(y, x), out.channels, value);
+  }
 }
 
 /// Contiguous elements from element `at` of a row on.
@@ -128,6 +131,7 @@ class PadCopy {
  public:
   PadCopy(const Graph& graph, const Node& node)
       : mode_(std::get<graph::Pad>(node.attrs).mode),
+        element_bytes_(DTypeBytes(graph.tensor(node.output).dtype)),
         in_(AtLeastRank3(graph.shape(node.inputs[0]))),
         out_(AtLeastRank3(graph.shape(node.output))) {
     const auto& pad = std::get<graph::Pad>(node.attrs);
@@ -137,21 +141,23 @@ class PadCopy {
 
   void CopyRow(const Rows& in, const Rows& out, uint32_t y) const {
     const auto from = Source(0, y / out_[1]) * in_[1] + Source(1, y % out_[1]);
-    CopyPixels(2, {in.Row(from), in.pixel_stride, in.DenseRow()},
-               {out.Row(y), out.pixel_stride, out.DenseRow()});
+    CopyPixels(2, PixelsOf(in, from), PixelsOf(out, y));
   }
 
  private:
   /// The pixels of a row from some pixel on.
   struct Pixels {
-    float* first = nullptr;
-    ptrdiff_t stride = 0;
+    std::byte* first = nullptr;
+    ptrdiff_t stride = 0;  ///< bytes
     bool dense = false;
     Pixels From(uint64_t pixel) const {
       return {first + static_cast<ptrdiff_t>(pixel) * stride, stride, dense};
     }
   };
 
+  Pixels PixelsOf(const Rows& rows, uint32_t y) const {
+    return {BytesAt(rows, y, 0), rows.pixel_stride * element_bytes_, rows.DenseRow()};
+  }
   uint32_t Source(uint32_t axis, uint32_t at) const {
     return static_cast<uint32_t>(PadSource(mode_, before_[axis], in_[axis], at));
   }
@@ -172,7 +178,7 @@ class PadCopy {
         axis + 1 == Channels() && in.dense && out.dense && in_[Channels()] == out_[Channels()];
     if (run) {
       std::memcpy(out.From(begin).first, in.first,
-                  size_t{in_[axis]} * in_[Channels()] * sizeof(float));
+                  size_t{in_[axis]} * in_[Channels()] * element_bytes_);
     }
     for (uint32_t at = 0; at < out_[axis]; ++at) {
       if (run && at == begin) at = end;
@@ -181,16 +187,19 @@ class PadCopy {
     }
   }
 
-  void CopyChannels(const float* in, float* out) const {
+  void CopyChannels(const std::byte* in, std::byte* out) const {
     const uint32_t count = in_[Channels()];
     if (out_[Channels()] == count) {
-      std::memcpy(out, in, count * sizeof(float));
+      std::memcpy(out, in, size_t{count} * element_bytes_);
       return;
     }
-    for (uint32_t c = 0; c < out_[Channels()]; ++c) out[c] = in[Source(Channels(), c)];
+    for (uint32_t c = 0; c < out_[Channels()]; ++c, out += element_bytes_) {
+      CopyElement(out, in + size_t{Source(Channels(), c)} * element_bytes_, element_bytes_);
+    }
   }
 
   const graph::PadMode mode_;
+  const uint32_t element_bytes_;
   const Shape in_, out_;  // rank 3 or more
   std::array<uint32_t, kMaxRank + 2> before_{};
 };
@@ -215,7 +224,13 @@ void MovePad(const RowArgs& args, RowRange rows) {
     box.at[axis + BoxCopy::Added(out)] = pad.before[axis];
   }
   for (const Image& image : args.images) {
-    for (uint32_t y = rows.begin; y < rows.end; ++y) FillRow(image.output, y, pad.value);
+    for (uint32_t y = rows.begin; y < rows.end; ++y) {
+      if (image.output.element_bytes == 1) {
+        FillRow(image.output, y, PadByte(pad));
+      } else {
+        FillRow(image.output, y, pad.value);
+      }
+    }
     CopyBox(box, image.inputs[0], image.output, rows);
   }
 }
@@ -248,15 +263,15 @@ void MoveTranspose(const RowArgs& args, RowRange rows) {
     for (uint32_t axis = 0; axis < out.rank(); ++axis) {
       strides[axis] = in_strides.axis[source_axis(axis)];
     }
-    StridedCopy copy;
+    StridedCopy copy(from.element_bytes);
     for (uint32_t axis = 2; axis < out.rank(); ++axis) {
       copy.AddAxis(out[axis], out_strides.axis[axis], strides[axis]);
     }
     for (uint32_t y = rows.begin; y < rows.end; ++y) {
       const ptrdiff_t offset =
           ptrdiff_t{y / out[1]} * strides[0] + ptrdiff_t{y % out[1]} * strides[1];
-      copy.Run(keeps_rows ? from.Row(y) : static_cast<const float*>(from.base) + offset,
-               image.output.Row(y));
+      copy.Run(keeps_rows ? BytesAt(from, y, 0) : BytesAt(from, 0, offset),
+               BytesAt(image.output, y, 0));
     }
   }
 }
@@ -271,7 +286,7 @@ void MoveReshape(const RowArgs& args, RowRange rows) {
     for (uint64_t e = rows.begin * row; e < end;) {
       const uint64_t count =
           std::min({RunLength(out, e % row), RunLength(in, e % in_row), end - e});
-      std::memcpy(ElementAt(out, e), ElementAt(in, e), count * sizeof(float));
+      std::memcpy(BytesOfElement(out, e), BytesOfElement(in, e), count * out.element_bytes);
       e += count;
     }
   }
@@ -282,19 +297,21 @@ namespace {
 /// One output pixel of a Reorg. Where an output channel comes from (ReorgSource in index_map.cc) is
 /// split so that nothing is divided in the inner loop: channel (offset squeezed + n) s^2 + rest,
 /// 0 <= n < squeezed, comes from one pixel and channel n s^2 + plane of the input.
+template <typename Element>
 void ReorgPixel(const Rows& in, const Rows& out, uint32_t s, uint32_t y, uint32_t x) {
   const uint32_t blocks = s * s;
   const uint32_t squeezed = in.channels / blocks;
   const uint32_t plane = in.rows * in.pixels;
-  float* to = out.Pixel(y, x);
+  Element* to = out.Pixel<Element>(y, x);
   for (uint32_t rest = 0; rest < blocks; ++rest) {
     const uint32_t flat = rest * out.rows * out.pixels + y * out.pixels + x;
     const uint32_t left = flat % in.pixels * s;
     const uint32_t top = flat / in.pixels * s;
     for (uint32_t offset = 0; offset < blocks; ++offset) {
       const uint32_t from = (top + offset / s) * in.pixels * s + left + offset % s;
-      const float* source = in.Pixel(from % plane / in.pixels, from % in.pixels) + from / plane;
-      float* target = to + size_t{offset} * squeezed * blocks + rest;
+      const Element* source =
+          in.Pixel<Element>(from % plane / in.pixels, from % in.pixels) + from / plane;
+      Element* target = to + size_t{offset} * squeezed * blocks + rest;
       for (uint32_t n = 0; n < squeezed; ++n) {
         target[size_t{n} * blocks] = source[size_t{n} * blocks];
       }
@@ -310,7 +327,11 @@ void MoveReorg(const RowArgs& args, RowRange rows) {
   for (const Image& image : args.images) {
     for (uint32_t y = rows.begin; y < rows.end; ++y) {
       for (uint32_t x = 0; x < image.output.pixels; ++x) {
-        ReorgPixel(image.inputs[0], image.output, s, y, x);
+        if (image.output.element_bytes == 1) {
+          ReorgPixel<uint8_t>(image.inputs[0], image.output, s, y, x);
+        } else {
+          ReorgPixel<float>(image.inputs[0], image.output, s, y, x);
+        }
       }
     }
   }

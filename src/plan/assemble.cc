@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
 #include "plan/cost.h"
 #include "plan/schedule.h"
@@ -112,7 +113,7 @@ class Assembler {
     const View& view = world_.map.views[Position(tensor)];
     const graph::RowShape rows = graph::RowsOf(world_.convoy->all().shape(tensor));
     return view.offset + (rows.AllRows() * rows.pixels - 1) * view.pitch +
-           rows.channels * sizeof(float);
+           graph::PixelBytes(graph_, tensor);
   }
 
   void AddStorages() {
@@ -248,7 +249,7 @@ class Assembler {
     for (size_t i = 0; i < schedule.rings.size(); ++i) {
       const Ring& ring = schedule.rings[i];
       const graph::RowShape rows = graph::RowsOf(graph_.shape(ring.tensor));
-      const uint64_t pixel_bytes = rows.channels * sizeof(float);
+      const uint64_t pixel_bytes = graph::PixelBytes(graph_, ring.tensor);
       made.windows.push_back(
           {ring.tensor,
            {packing_.offsets[buffers.windows[i]], rows.pixels * pixel_bytes, pixel_bytes},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 
 namespace coracle::plan {
 namespace {
@@ -20,7 +21,7 @@ constexpr size_t kSpillLevels = 7;
 
 bool CanLieOutside(const Graph& graph, TensorIndex tensor) {
   const graph::RowShape rows = graph::RowsOf(graph.shape(tensor));
-  return rows.images == 1 && rows.rows >= 4 && rows.RowElements() * sizeof(float) < UINT32_MAX;
+  return rows.images == 1 && rows.rows >= 4 && RowBytes(graph, tensor) < UINT32_MAX;
 }
 
 /// `granule`: rows that come together.

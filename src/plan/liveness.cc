@@ -16,14 +16,6 @@ std::vector<LiveRange> LiveRangesOf(const graph::Graph& graph) {
   return ranges;
 }
 
-uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
-  return graph.shape(tensor).Elements() * sizeof(float);
-}
-
-uint64_t RowBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
-  return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
-}
-
 uint32_t AllRows(const graph::Graph& graph, graph::TensorIndex tensor) {
   return static_cast<uint32_t>(graph::RowsOf(graph.shape(tensor)).AllRows());
 }

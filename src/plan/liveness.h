@@ -22,11 +22,7 @@ struct LiveRange {
 /// By TensorIndex. Requires: a verified graph.
 std::vector<LiveRange> LiveRangesOf(const graph::Graph& graph);
 
-/// Bytes of one tensor with no gaps.
-uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor);
-/// Bytes of one of its rows with no gaps.
-uint64_t RowBytes(const graph::Graph& graph, graph::TensorIndex tensor);
-/// Its rows, those of all images.
+/// Rows of one tensor, those of all images.
 uint32_t AllRows(const graph::Graph& graph, graph::TensorIndex tensor);
 
 }  // namespace coracle::plan

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
 #include "kernels/packing.h"
 #include "kernels/panel_text.h"
@@ -290,15 +291,14 @@ void NodeCost::CountPixels(const Graph& graph, const Node& node, const MachineRa
 }
 
 void NodeCost::CountBytes(const Graph& graph, const Node& node, const MachineRates& rates) {
-  uint64_t elements = graph.shape(node.output).Elements();
-  for (const graph::TensorIndex input : node.inputs) elements += graph.shape(input).Elements();
-  row_bytes_ = static_cast<double>(elements * sizeof(float)) / OutputRows(graph, node);
+  uint64_t bytes = TensorBytes(graph, node.output);
+  for (const graph::TensorIndex input : node.inputs) bytes += TensorBytes(graph, input);
+  row_bytes_ = static_cast<double>(bytes) / OutputRows(graph, node);
   double share = 1;
   if (graph::IsDepthwise(graph, node)) {
     share = 0.75;
   } else if (row_pixels_ > 0) {
-    repeat_bytes_ = ReadShare(node) *
-                    static_cast<double>(graph.shape(node.inputs[0]).Elements() * sizeof(float)) /
+    repeat_bytes_ = ReadShare(node) * static_cast<double>(TensorBytes(graph, node.inputs[0])) /
                     OutputRows(graph, node);
     repeats_ = static_cast<double>(node.weights.chunks.size()) - 1;
     if (winograd_.granule > 0) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
-#include "plan/liveness.h"
 
 namespace coracle::plan {
 namespace {

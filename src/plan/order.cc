@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "plan/liveness.h"
+#include "graph/tensor_bytes.h"
 
 namespace coracle::plan {
 namespace {

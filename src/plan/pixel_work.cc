@@ -50,6 +50,11 @@ PixelWork ReduceWork(const Graph& graph, const Node& node) {
           .far = spatial ? 2.4 : 1};
 }
 
+/// Per row: its kernel walks all of it.
+PixelWork ExtremesWork(const RowShape& in) {
+  return {.vectors = 0.57 * in.pixels * Vectors(in.channels)};
+}
+
 }  // namespace
 
 double Vectors(uint32_t channels) { return std::ceil(channels / kLanes); }
@@ -83,6 +88,13 @@ PixelWork WorkOf(const Graph& graph, const Node& node) {
           .pixels = 0.55 * static_cast<double>(node.inputs.size()), .vectors = vectors, .far = 2.2};
     case OpKind::kTranspose:
       return {.vectors = 3 * vectors, .far = 3};
+    case OpKind::kQuantize:
+    case OpKind::kDequantize:
+      return {.pixels = 0.3, .vectors = vectors};
+    case OpKind::kQuantizedAdd:
+      return {.pixels = 0.3, .vectors = 2 * vectors};
+    case OpKind::kRowExtremes:
+      return ExtremesWork(graph::RowsOf(graph.shape(node.inputs[0])));
     case OpKind::kReorg:
       return {.vectors = 6 * vectors, .far = 3};
     default:  // Slice, Reshape, Pad: copies

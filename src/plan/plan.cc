@@ -4,7 +4,7 @@
 
 #include "base/checked.h"
 #include "fmt/format.h"
-#include "plan/liveness.h"
+#include "graph/tensor_bytes.h"
 #include "plan/planner.h"
 
 namespace coracle::plan {

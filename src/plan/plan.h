@@ -17,7 +17,8 @@ inline constexpr uint64_t kUnlimited = UINT64_MAX;
 inline constexpr uint32_t kMaxThreads = 64;
 /// Most actions of one step, and of all steps of a plan.
 inline constexpr uint32_t kMaxActions = 1U << 20;
-/// Alignment of every buffer in the pool; a tensor that is a slice of one only has a float's.
+/// Alignment of every buffer in the pool; a tensor that is a slice of one only has that of an
+/// element (uint8: any byte).
 inline constexpr uint64_t kPoolAlignment = 64;
 
 /// What a step is called (design 3-engine.md, Plan). All three run in the same way: a list of

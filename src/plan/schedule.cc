@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "plan/on_demand.h"
 
 namespace coracle::plan {

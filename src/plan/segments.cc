@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
 
 namespace coracle::plan {
@@ -276,9 +277,7 @@ TableBuilder::Traits TableBuilder::TraitsOf(NodeNumber number) const {
 bool TableBuilder::Overlap(TensorIndex a, TensorIndex b) const {
   const View& va = world_.map.views[Position(a)];
   const View& vb = world_.map.views[Position(b)];
-  const auto width = [this](TensorIndex tensor) {
-    return graph::RowsOf(graph_.shape(tensor)).channels * sizeof(float);
-  };
+  const auto width = [this](TensorIndex tensor) { return graph::PixelBytes(graph_, tensor); };
   if (va.pitch != vb.pitch) return true;
   // Slices of one grid of pixels; those of different pixels are taken to overlap too.
   const uint64_t begin_a = va.offset % va.pitch;
@@ -378,7 +377,7 @@ double TableBuilder::BordersMs(NodeNumber begin, NodeNumber end) {
 bool TableBuilder::IsDense(TensorIndex tensor) const {
   const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
   const View& view = world_.map.views[Position(tensor)];
-  return rows.images == 1 && rows.rows > 1 && view.pitch == rows.channels * sizeof(float);
+  return rows.images == 1 && rows.rows > 1 && view.pitch == graph::PixelBytes(graph_, tensor);
 }
 
 const TableBuilder::Lives& TableBuilder::LivesOf(TensorIndex tensor) const {

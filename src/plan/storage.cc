@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
 #include "plan/plan.h"
 
@@ -24,7 +25,7 @@ struct Grid {
 
 Grid GridOf(const Graph& graph, TensorIndex tensor) {
   const graph::RowShape rows = graph::RowsOf(graph.shape(tensor));
-  return {rows.AllRows() * rows.pixels, rows.channels * sizeof(float)};
+  return {rows.AllRows() * rows.pixels, graph::PixelBytes(graph, tensor)};
 }
 
 /// True if dimensions before `axis` are all 1, so that ranges of the axis are contiguous.
@@ -49,14 +50,17 @@ struct Window {
 };
 
 /// The window that a Slice shows, if strides can express it.
-std::optional<Window> WindowOf(const graph::Slice& slice, const Shape& in, const Shape& out) {
+std::optional<Window> WindowOf(const Graph& graph, const Node& node) {
+  const auto& slice = std::get<graph::Slice>(node.attrs);
+  const Shape& in = graph.shape(node.inputs[0]);
+  const Shape& out = graph.shape(node.output);
   Window window;
   for (uint32_t axis = 0; axis < in.rank(); ++axis) {
     if (in[axis] == out[axis] && slice.starts[axis] == 0) continue;
     if (slice.steps[axis] != 1 && out[axis] != 1) return std::nullopt;
     const auto start = static_cast<uint64_t>(slice.starts[axis]);
     if (axis + 1 == in.rank()) {
-      window.channel_bytes = start * sizeof(float);
+      window.channel_bytes = start * graph::ElementBytes(graph, node.inputs[0]);
     } else if (IsOutermost(in, axis)) {
       window.pixel += start * PixelsBehind(in, axis);
     } else {
@@ -94,7 +98,7 @@ class Sharer {
   StorageMap Run() {
     for (StepNumber step = 0; step < graph_.nodes.size(); ++step) {
       const Node& node = graph_.nodes[step];
-      if (TouchesOutside(node)) continue;
+      if (TouchesOutside(node) || MixesTypes(node)) continue;
       switch (node.kind()) {
         case OpKind::kReshape:
           map_.elided[step] = ShareReshape(node);
@@ -161,6 +165,16 @@ class Sharer {
                        [this](TensorIndex input) { return outside_[Position(input)]; });
   }
 
+  /// Elements of one storage are all of one type.
+  bool MixesTypes(const Node& node) const {
+    const DType type = graph_.tensor(node.output).dtype;
+    const bool moves = node.kind() == OpKind::kReshape || node.kind() == OpKind::kConcat ||
+                       node.kind() == OpKind::kSlice;
+    return moves && std::any_of(node.inputs.begin(), node.inputs.end(), [&](TensorIndex input) {
+             return graph_.tensor(input).dtype != type;
+           });
+  }
+
   bool IsContiguous(TensorIndex tensor) {
     return grid(tensor).pixels == 1 || view(tensor).pitch == grid(tensor).channel_bytes;
   }
@@ -222,8 +236,7 @@ class Sharer {
   bool ShareSlice(const Node& node) {
     if (sharing_ == Sharing::kNone) return false;
     const TensorIndex in = node.inputs[0];
-    const auto window =
-        WindowOf(std::get<graph::Slice>(node.attrs), graph_.shape(in), graph_.shape(node.output));
+    const std::optional<Window> window = WindowOf(graph_, node);
     if (!window) return false;
     const StorageIndex source = view(in).storage;
     if (Declines({source, view(node.output).storage}, storage(source).bytes)) return false;

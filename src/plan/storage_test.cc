@@ -114,6 +114,39 @@ TEST(Storage, ReshapedHeadsMeetInOneResult) {
   EXPECT_EQ(ViewOf(map, graph.nodes[0].output).pitch, 12U * 4);
 }
 
+TEST(Storage, BytesLieWhereverTheyBegin) {
+  NetworkBuilder net;
+  const auto in = net.Input({1, 8, 8, 4});
+  const auto a = net.Quantize(net.Conv(in, 5, 1));
+  const auto b = net.Quantize(net.Conv(in, 2, 1));
+  const auto ab = net.Concat({a, b}, 3);
+  const auto cut = net.Slice(ab, 3, 3, 3);
+  net.Output(net.Dequantize(cut));
+  net.Output(net.Dequantize(ab));
+  const graph::Graph graph = net.Finish();
+  const StorageMap map = Share(graph);
+  EXPECT_EQ(ViewOf(map, ab).pitch, 7U);
+  EXPECT_EQ(ViewOf(map, b).offset, 5U);
+  EXPECT_EQ(ViewOf(map, cut).offset, 3U);
+  EXPECT_EQ(ViewOf(map, cut).storage, ViewOf(map, a).storage);
+  EXPECT_EQ(map.storages[Position(ViewOf(map, ab).storage)].used_bytes, 7U * 64);
+}
+
+TEST(Storage, NothingIsReplacedByAnotherType) {
+  NetworkBuilder net;
+  const auto a = net.Conv(net.Input({1, 8, 8, 4}), 8, 1);
+  const auto quantized = net.Quantize(a);
+  const auto other = net.Quantize(net.Conv(a, 8, 1));
+  const auto sum = net.QuantizedAdd(quantized, other);
+  const auto back = net.Dequantize(sum);
+  net.Output(net.Relu(back));
+  const graph::Graph graph = net.Finish();
+  const StorageMap map = Share(graph);
+  EXPECT_NE(ViewOf(map, quantized).storage, ViewOf(map, a).storage);
+  EXPECT_EQ(ViewOf(map, sum).storage, ViewOf(map, quantized).storage);
+  EXPECT_NE(ViewOf(map, back).storage, ViewOf(map, sum).storage);
+}
+
 TEST(Storage, SelectiveDeclinesWhatRaisesThePeak) {
   NetworkBuilder net;
   const auto skip = net.Conv(net.Input({1, 16, 16, 4}), 8, 3);

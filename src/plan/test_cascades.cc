@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
 
 namespace coracle::plan {
@@ -24,10 +25,6 @@ graph::Convoy ConvoyOf(const Graph& graph, uint32_t batch) {
   auto convoy = graph::Convoy::Make(graph, batch);
   CORACLE_CHECK(convoy.ok());
   return *std::move(convoy);
-}
-
-uint64_t RowBytes(const Graph& graph, TensorIndex tensor) {
-  return graph::RowsOf(graph.shape(tensor)).RowElements() * sizeof(float);
 }
 
 bool HasConstants(const Node& node) {
@@ -288,8 +285,7 @@ class CascadeBuilder {
   }
 
   Placement Dense(TensorIndex tensor) const {
-    const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
-    return {0, rows.RowElements() * sizeof(float), uint64_t{rows.channels} * sizeof(float)};
+    return {0, RowBytes(graph_, tensor), PixelBytes(graph_, tensor)};
   }
 
   /// The next `bytes` of the pool from `cursor` on.

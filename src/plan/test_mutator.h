@@ -55,7 +55,8 @@ class Mutator {
 
  private:
   void Shift(uint64_t& value) {
-    const uint64_t by = (Below(2) == 0 ? 4 : 64) * (1 + Below(40));
+    constexpr uint64_t kUnits[] = {1, 4, 64, 64};
+    const uint64_t by = kUnits[Below(4)] * (1 + Below(40));
     value = Below(2) == 0 ? value + by : value - by;
   }
   void Nudge(uint32_t& value) { value += Below(2) == 0 ? 1 + Below(2) : UINT32_MAX - Below(2); }

@@ -29,6 +29,25 @@ std::vector<uint32_t> IdentityPerm(uint32_t rank) {
   return perm;
 }
 
+/// Of the node's output.
+DType TypeOf(const graph::Node& node, DType input) {
+  switch (node.kind()) {
+    case graph::OpKind::kQuantize:
+    case graph::OpKind::kQuantizedAdd:
+      return DType::kUint8;
+    case graph::OpKind::kPool:
+    case graph::OpKind::kResize:
+    case graph::OpKind::kConcat:
+    case graph::OpKind::kSlice:
+    case graph::OpKind::kTranspose:
+    case graph::OpKind::kReshape:
+    case graph::OpKind::kPad:
+      return input;
+    default:
+      return DType::kFloat32;
+  }
+}
+
 }  // namespace
 
 T NetworkBuilder::Append(graph::Attributes attrs, std::vector<T> inputs, Shape declared,
@@ -43,7 +62,8 @@ T NetworkBuilder::Append(graph::Attributes attrs, std::vector<T> inputs, Shape d
   for (size_t i = 0; i < operands; ++i) shapes.push_back(graph_.shape(node.inputs[i]));
   auto shape = graph::InferShape(node, shapes, Stage::kRows, declared);
   if (!shape.ok()) CORACLE_CHECK(shape.error().message.empty());
-  node.output = graph_.AddTensor(fmt::format("t{}", graph_.tensors.size()), *shape);
+  node.output = graph_.AddTensor(fmt::format("t{}", graph_.tensors.size()), *shape,
+                                 TypeOf(node, graph_.tensor(node.inputs[0]).dtype));
   const T out = node.output;
   graph_.AddNode(std::move(node));
   return out;
@@ -155,6 +175,33 @@ T NetworkBuilder::Attention(T q, T k, T v) {
   graph::Attention attention;
   attention.scale = 0.4F;
   return Append(attention, {q, k, v});
+}
+
+T NetworkBuilder::Transpose(T in, std::vector<uint32_t> perm) {
+  return Append(graph::Transpose{std::move(perm)}, {in});
+}
+
+T NetworkBuilder::Pad(T in, graph::PadMode mode, uint32_t amount) {
+  const std::vector<uint32_t> pads = {0, amount, amount, 0};
+  return Append(graph::Pad{mode, 3, pads, pads}, {in});
+}
+
+T NetworkBuilder::Quantize(T in, T range) {
+  if (range == NoIndex<T>()) return Append(graph::Quantize{{0.05F, 7}}, {in});
+  return Append(graph::Quantize{{}, graph::QuantizationSource::kTensor}, {in, range});
+}
+
+T NetworkBuilder::Dequantize(T in, T range) {
+  if (range == NoIndex<T>()) return Append(graph::Dequantize{{0.05F, 7}}, {in});
+  return Append(graph::Dequantize{{}, graph::QuantizationSource::kTensor}, {in, range});
+}
+
+T NetworkBuilder::RangeOf(T in) {
+  return Append(graph::QuantizationRange{}, {Append(graph::RowExtremes{}, {in})});
+}
+
+T NetworkBuilder::QuantizedAdd(T a, T b) {
+  return Append(graph::QuantizedAdd{{0.05F, 7}, {0.05F, 7}, {0.1F, 7}}, {a, b});
 }
 
 void NetworkBuilder::Output(T tensor) {

@@ -37,9 +37,19 @@ class NetworkBuilder {
   T Reshape(T in, Shape shape);
   T Recurrence(const graph::Recurrence& cell, std::vector<T> inputs);
   T Attention(T q, T k, T v);
+  T Transpose(T in, std::vector<uint32_t> perm);
+  /// `amount` on both sides of rows and pixels.
+  T Pad(T in, graph::PadMode mode, uint32_t amount);
+  /// float32 to uint8 and back; `range`, if there is one, is a RangeOf().
+  T Quantize(T in, T range = NoIndex<T>());
+  T Dequantize(T in, T range = NoIndex<T>());
+  /// Scale and zero point of `in`, by its rows' extremes.
+  T RangeOf(T in);
+  T QuantizedAdd(T a, T b);
   void Output(T tensor);
 
   const Shape& ShapeOf(T tensor) const { return graph_.shape(tensor); }
+  bool IsQuantized(T tensor) const { return graph_.tensor(tensor).dtype == DType::kUint8; }
   graph::Graph Finish();
 
  private:
@@ -59,6 +69,9 @@ graph::Graph MakeUNet(uint32_t side);
 graph::Graph MakeRandomNetwork(uint32_t seed);
 /// A random mix of recurrences, attention and dense layers over sequences.
 graph::Graph MakeRandomSequences(uint32_t seed);
+/// A random mix of float32 and uint8 tensors, quantised with constant and with found ranges, that
+/// are moved, cut, joined and added.
+graph::Graph MakeRandomQuantized(uint32_t seed);
 /// `nodes` small convolutions in a row, every third with a residual.
 graph::Graph MakeChain(uint32_t nodes, uint32_t side);
 

@@ -1,5 +1,7 @@
 #include "plan/test_simulation.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -44,7 +46,8 @@ class Simulation {
       : convoy_(convoy),
         graph_(convoy_.one()),
         plan_(plan),
-        cells_(plan.pool_bytes / sizeof(float) + 1),
+        cell_shift_(CellShift(graph_)),
+        cells_((plan.pool_bytes >> cell_shift_) + 1),
         values_(graph_.tensors.size()),
         weights_(graph_.nodes.size()),
         sealed_(graph_.tensors.size()),
@@ -147,44 +150,66 @@ class Simulation {
     return {};
   }
 
-  /// Rows of the input at hand.
+  /// Cells are as large as the smallest element: all places and sizes are multiples.
+  static uint32_t CellShift(const Graph& graph) {
+    return std::ranges::any_of(graph.tensors,
+                               [](const auto& tensor) { return DTypeBytes(tensor.dtype) == 1; })
+               ? 0
+               : 2;
+  }
+  std::span<Value> Cells(uint64_t begin, uint64_t bytes) {
+    return std::span(cells_).subspan(begin >> cell_shift_, bytes >> cell_shift_);
+  }
+  void WriteCells(uint64_t begin, uint64_t bytes, Value value) {
+    for (Value& cell : Cells(begin, bytes)) cell = value;
+  }
+  bool CellsHold(uint64_t begin, uint64_t bytes, Value value) {
+    for (const Value cell : Cells(begin, bytes)) {
+      if (cell != value) return false;
+    }
+    return true;
+  }
+
+  uint64_t ElementBytes(TensorIndex tensor) const {
+    return DTypeBytes(graph_.tensor(tensor).dtype);
+  }
+
+  /// Rows of the input at hand: calls visit(first byte, element).
   template <typename Visit>
   void ForEach(TensorIndex tensor, kernels::RowRange range, Visit visit) {
     const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
     const Placed placed = PlacedOf(tensor);
     const Placement& place = placed.place;
     const uint64_t before = input_ * rows.AllRows();
+    const uint64_t bytes = ElementBytes(tensor);
     uint64_t element = (before + range.begin) * rows.RowElements();
     for (uint64_t row = range.begin; row < range.end; ++row) {
       const uint64_t slot = placed.ring_rows == 0 ? before + row : row % placed.ring_rows;
       for (uint64_t pixel = 0; pixel < rows.pixels; ++pixel) {
         const uint64_t begin =
-            (place.offset + slot * place.row_stride_bytes + pixel * place.pixel_stride_bytes) /
-            sizeof(float);
-        for (uint64_t c = 0; c < rows.channels; ++c, ++element) visit(begin + c, element);
+            place.offset + slot * place.row_stride_bytes + pixel * place.pixel_stride_bytes;
+        for (uint64_t c = 0; c < rows.channels; ++c, ++element) visit(begin + c * bytes, element);
       }
     }
   }
 
   void WriteRows(TensorIndex tensor, kernels::RowRange range) {
     const std::vector<Value>& values = values_[Position(tensor)];
+    const uint64_t bytes = ElementBytes(tensor);
     ForEach(tensor, range,
-            [&](uint64_t cell, uint64_t element) { cells_[cell] = values[element]; });
+            [&](uint64_t begin, uint64_t element) { WriteCells(begin, bytes, values[element]); });
   }
 
   void ReadRows(TensorIndex tensor, kernels::RowRange range, const std::string& when) {
     const std::vector<Value>& values = values_[Position(tensor)];
-    ForEach(tensor, range, [&](uint64_t cell, uint64_t element) {
-      if (cells_[cell] == values[element] || !error_.empty()) return;
+    const uint64_t bytes = ElementBytes(tensor);
+    ForEach(tensor, range, [&](uint64_t begin, uint64_t element) {
+      if (CellsHold(begin, bytes, values[element]) || !error_.empty()) return;
       Fail(fmt::format("{} element {} is not there {}", graph_.tensor(tensor).name, element, when));
     });
   }
 
-  void Spoil(const PoolRange& range) {
-    for (uint64_t byte = 0; byte < range.bytes; byte += sizeof(float)) {
-      cells_[(range.offset + byte) / sizeof(float)] = 0;
-    }
-  }
+  void Spoil(const PoolRange& range) { WriteCells(range.offset, range.bytes, 0); }
 
   /// The block that begins with a row of the input at hand.
   uint64_t BlockOf(TensorIndex tensor, uint32_t row) const {
@@ -192,9 +217,9 @@ class Simulation {
     return input_ * BlockCount(AllRows(tensor), block_rows) + row / block_rows;
   }
 
-  /// The cell of a block's counter (the first of two).
-  Value& CounterCell(TensorIndex tensor, uint64_t block) {
-    return cells_[(HomeOf(tensor).counters.offset + block * sizeof(uint64_t)) / sizeof(float)];
+  /// The first byte of a block's counter.
+  uint64_t CounterOf(TensorIndex tensor, uint64_t block) const {
+    return HomeOf(tensor).counters.offset + block * sizeof(uint64_t);
   }
 
   /// Counters of the blocks and the rows themselves go out.
@@ -210,8 +235,7 @@ class Simulation {
     for (uint32_t row = range.begin; row < range.end; row += block_rows) {
       const uint64_t block = BlockOf(tensor, row);
       counters[block] = ++last_value_;
-      (&CounterCell(tensor, block))[0] = last_value_;
-      (&CounterCell(tensor, block))[1] = last_value_;
+      WriteCells(CounterOf(tensor, block), sizeof(uint64_t), last_value_);
     }
   }
 
@@ -228,8 +252,7 @@ class Simulation {
     for (uint32_t row = range.begin; row < range.end; row += block_rows) {
       const uint64_t block = BlockOf(tensor, row);
       const Value counter = counters_[Position(tensor)][block];
-      const Value* cell = &CounterCell(tensor, block);
-      if (cell[0] == counter && cell[1] == counter) continue;
+      if (CellsHold(CounterOf(tensor, block), sizeof(uint64_t), counter)) continue;
       Fail(fmt::format("{} has lost a counter {}", graph_.tensor(tensor).name, when));
     }
   }
@@ -241,6 +264,7 @@ class Simulation {
     const TensorPlan& out = HomeOf(node.output);
     return in.home == Home::kPool && out.home == Home::kPool && in.place == out.place &&
            graph_.shape(node.inputs[operand]) == graph_.shape(node.output) &&
+           ElementBytes(node.inputs[operand]) == ElementBytes(node.output) &&
            kernels::InPlaceAllowed(graph_, node, operand);
   }
 
@@ -248,20 +272,18 @@ class Simulation {
     for (const Part& part : step.parts) {
       if (part.weights != mode) continue;
       std::vector<Value>& values = weights_[Position(part.node)];
-      values.resize(graph_.node(part.node).weights.TotalBytes() / sizeof(float));
-      for (size_t i = 0; i < values.size(); ++i) {
-        cells_[part.held.offset / sizeof(float) + i] = values[i] = ++last_value_;
-      }
+      values.resize(graph_.node(part.node).weights.TotalBytes() >> cell_shift_);
+      const std::span<Value> cells = Cells(part.held.offset, values.size() << cell_shift_);
+      for (size_t i = 0; i < values.size(); ++i) cells[i] = values[i] = ++last_value_;
     }
   }
 
   void ReadWeights(const Part& part, const std::string& when) {
     if (part.weights != WeightsMode::kHeld && part.weights != WeightsMode::kPinned) return;
     const std::vector<Value>& values = weights_[Position(part.node)];
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (cells_[part.held.offset / sizeof(float) + i] == values[i]) continue;
-      return Fail(fmt::format("its weights are not there {}", when));
-    }
+    const std::span<Value> cells = Cells(part.held.offset, values.size() << cell_shift_);
+    if (std::ranges::equal(cells, values)) return;
+    Fail(fmt::format("its weights are not there {}", when));
   }
 
   void SpoilScratch() {
@@ -274,7 +296,7 @@ class Simulation {
     input_ = 0;
     for (const Window& window : step.windows) {
       ForEach(window.tensor, {0, window.ring_rows},
-              [&](uint64_t cell, uint64_t) { cells_[cell] = 0; });
+              [&](uint64_t begin, uint64_t) { WriteCells(begin, ElementBytes(window.tensor), 0); });
     }
     OpenWeights(step, WeightsMode::kHeld);
     SpoilScratch();
@@ -339,10 +361,11 @@ class Simulation {
   const Graph& graph_;  // for one input
   const Plan& plan_;
   const Step* step_ = nullptr;
-  uint32_t input_ = 0;                        // at hand
-  std::vector<Value> cells_;                  // one per float of the pool
+  uint32_t input_ = 0;  // at hand
+  const uint32_t cell_shift_;
+  std::vector<Value> cells_;                  // of the pool
   std::vector<std::vector<Value>> values_;    // by TensorIndex, by element
-  std::vector<std::vector<Value>> weights_;   // by NodeIndex: held and pinned ones, by float
+  std::vector<std::vector<Value>> weights_;   // by NodeIndex: held and pinned ones, by cell
   std::vector<std::vector<bool>> sealed_;     // by TensorIndex, by row: what lies outside
   std::vector<std::vector<Value>> counters_;  // by TensorIndex, by block: last sealed under
   Value last_value_ = 0;

@@ -1,5 +1,6 @@
-// An oracle for the validator's tests: runs a plan on a pool in which every float is the number of
-// the value that it holds, in the worst order that the actions allow.
+// An oracle for the validator's tests: runs a plan on a pool in which every float, or every byte
+// where there are uint8 tensors, is the number of the value that it holds, in the worst order that
+// the actions allow.
 #pragma once
 
 #include <string>

@@ -139,8 +139,7 @@ class Replay {
     for (const graph::Port& port : ports) {
       const TensorPlan& home = ledger_.home(port.tensor);
       if (home.home != Home::kOutside) continue;
-      const uint64_t row_bytes = ledger_.rows(port.tensor).RowElements() * sizeof(float);
-      bytes = std::max(bytes, home.block_rows * row_bytes);
+      bytes = std::max(bytes, home.block_rows * ledger_.extent(port.tensor).RowBytes());
     }
     if (!RegionOf(range, bytes, plan_.pool_bytes)) {
       return PlanError(fmt::format("{} is too small or misplaced", what));

@@ -40,7 +40,7 @@ bool ConcatCoincides(const Ledger& ledger, const Node& node) {
     if (!LiesAt(ledger.of(input).region, out, pixel, byte)) return false;
     const uint64_t extent = graph.shape(input)[axis];
     if (channels) {
-      byte += extent * sizeof(float);
+      byte += extent * ledger.extent(node.output).element_bytes;
     } else {
       pixel += extent * step_pixels;
     }
@@ -60,7 +60,7 @@ bool SliceCoincides(const Ledger& ledger, const Node& node) {
     const auto start = static_cast<uint64_t>(slice.starts[axis]);
     uint64_t step_pixels = 0;
     if (axis + 1 == in.rank()) {
-      byte += start * sizeof(float);
+      byte += start * ledger.extent(node.output).element_bytes;
     } else if (PixelsPerStep(in, axis, step_pixels)) {
       pixel += start * step_pixels;
     } else {
@@ -94,6 +94,9 @@ Status CheckElision(const Ledger& ledger, const Step& step) {
   bool in_pool = ledger.home(node.output).home == Home::kPool;
   for (TensorIndex input : node.inputs) {
     in_pool = in_pool && ledger.home(input).home == Home::kPool;
+    if (ledger.graph.tensor(input).dtype != ledger.graph.tensor(node.output).dtype) {
+      return StepError(node, "is elided, and its operands are of another type");
+    }
   }
   if (!in_pool) return StepError(node, "is elided, and not all its tensors are in the pool");
   bool coincides = false;

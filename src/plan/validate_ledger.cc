@@ -34,14 +34,16 @@ Status PlaceTensor(Ledger& ledger, TensorIndex tensor) {
   const graph::RowShape rows = ledger.rows(tensor);
   const uint64_t pool_bytes = ledger.plan.pool_bytes;
   const uint64_t batch = ledger.convoy.batch();
-  if (ledger.graph.tensor(tensor).dtype != DType::kFloat32) {
-    return PlanError(fmt::format("tensor '{}' is not float32", name));
+  const DType type = ledger.graph.tensor(tensor).dtype;
+  if (type != DType::kFloat32 && type != DType::kUint8) {
+    return PlanError(fmt::format("tensor '{}' is neither float32 nor uint8", name));
   }
   if (home.home > Home::kOutside) {
     return PlanError(fmt::format("the home of tensor '{}' does not exist", name));
   }
   if (home.home == Home::kPool) {
-    const auto region = RegionOf(rows, batch * rows.AllRows(), home.place, pool_bytes);
+    const auto region =
+        RegionOf(ledger.extent(tensor), batch * rows.AllRows(), home.place, pool_bytes);
     if (!region) return PlanError(fmt::format("tensor '{}' is misplaced", name));
     ledger.tensors[Position(tensor)].region = *region;
     return {};
@@ -74,6 +76,17 @@ Status OrderPart(Ledger& ledger, const Part& part, int64_t now, std::vector<bool
   TensorState& made = ledger.tensors.at(Position(node.output));
   if (made.born != kNever) return StepError(node, "computes a tensor again");
   made.born = now;
+  return {};
+}
+
+/// What users write and read are floats.
+Status CheckPorts(const Ledger& ledger) {
+  for (const auto* ports : {&ledger.graph.inputs, &ledger.graph.outputs}) {
+    for (const graph::Port& port : *ports) {
+      if (ledger.graph.tensor(port.tensor).dtype == DType::kFloat32) continue;
+      return PlanError(fmt::format("port '{}' is not float32", port.name));
+    }
+  }
   return {};
 }
 
@@ -120,6 +133,7 @@ Error StepError(const Node& node, std::string_view what) {
 
 Status FillLedger(Ledger& ledger) {
   TRY(CheckTotals(ledger));
+  TRY(CheckPorts(ledger));
   ledger.tensors.assign(ledger.graph.tensors.size(), {});
   for (size_t i = 0; i < ledger.tensors.size(); ++i) {
     TRY(PlaceTensor(ledger, static_cast<TensorIndex>(i)));

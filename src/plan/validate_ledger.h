@@ -40,6 +40,9 @@ struct Ledger {
   graph::RowShape rows(graph::TensorIndex tensor) const {
     return graph::RowsOf(graph.shape(tensor));
   }
+  RowExtent extent(graph::TensorIndex tensor) const {
+    return {rows(tensor), DTypeBytes(graph.tensor(tensor).dtype)};
+  }
   /// The graph whose rows the step's actions count.
   const graph::Graph& covered(const Step& step) const {
     return step.turns == Turns::kTogether ? convoy.all() : convoy.one();

@@ -66,6 +66,31 @@ TEST(ValidateMutants, OfCascadesAreRejectedOrRight) {
   EXPECT_GT(tally.accepted, 200U);
 }
 
+TEST(ValidateMutants, OfQuantizedNetworksAreRejectedOrRight) {
+  Tally tally;
+  for (uint32_t seed = 0; seed < 80; ++seed) {
+    const graph::Graph graph = MakeRandomQuantized(seed);
+    const auto convoy = graph::Convoy::Make(graph, 1 + seed % 3);
+    ASSERT_TRUE(convoy.ok()) << convoy.error().message;
+    PlanRequest request{FindLeastBudget(*convoy).bytes * (1 + seed % 2), 1 + seed % 3, {}};
+    request.batch = convoy->batch();
+    const Result<Plan> planned = MakePlan(graph, request);
+    ASSERT_TRUE(planned.ok()) << planned.error().message;
+    const Status right = Validate(graph, *planned);
+    ASSERT_TRUE(right.ok()) << "seed " << seed << ": " << right.error().message;
+    ASSERT_EQ(Simulate(graph, *planned), "") << "seed " << seed;
+    Mutator mutator(seed);
+    ASSERT_EQ(TryMutants(graph, *planned, 20, mutator, tally), "") << "seed " << seed;
+    const Plan cascade = MakeCascadePlan(graph, mutator.Options(graph));
+    const Status status = Validate(graph, cascade);
+    ASSERT_TRUE(status.ok()) << "seed " << seed << ": " << status.error().message;
+    ASSERT_EQ(Simulate(graph, cascade), "") << "seed " << seed;
+    ASSERT_EQ(TryMutants(graph, cascade, 20, mutator, tally), "") << "seed " << seed;
+  }
+  EXPECT_GT(tally.rejected, 400U);
+  EXPECT_GT(tally.accepted, 200U);
+}
+
 TEST(ValidateMutants, OfSequencesAreRejectedOrRight) {
   Tally tally;
   for (uint32_t seed = 0; seed < 60; ++seed) {

@@ -88,6 +88,7 @@ class Overlay {
   bool Replaces(const Node& node, uint32_t operand) const {
     if (node.output != output_) return false;
     if (covered_.shape(operand_) != covered_.shape(output_)) return false;
+    if (covered_.tensor(operand_).dtype != covered_.tensor(output_).dtype) return false;
     if (ledger_.home(operand_).place != ledger_.home(output_).place) return false;
     if (!kernels::InPlaceAllowed(covered_, node, operand)) return false;
     const bool has_panels = node.kind() == OpKind::kConv || node.kind() == OpKind::kConvTranspose ||

@@ -4,12 +4,14 @@
 
 namespace coracle::plan {
 
-std::optional<Region> RegionOf(const graph::RowShape& shape, uint64_t rows,
-                               const Placement& placement, uint64_t pool_bytes) {
-  if (rows == 0 || shape.pixels == 0 || shape.channels == 0) return std::nullopt;
-  const uint64_t width = uint64_t{shape.channels} * sizeof(float);
+std::optional<Region> RegionOf(const RowExtent& extent, uint64_t rows, const Placement& placement,
+                               uint64_t pool_bytes) {
+  const graph::RowShape& shape = extent.shape;
+  const uint64_t width = extent.PixelBytes();
+  if (rows == 0 || shape.pixels == 0 || width == 0) return std::nullopt;
   const uint64_t pitch = placement.pixel_stride_bytes;
-  if (placement.offset % sizeof(float) != 0 || pitch % sizeof(float) != 0 || pitch < width) {
+  if (placement.offset % extent.element_bytes != 0 || pitch % extent.element_bytes != 0 ||
+      pitch < width) {
     return std::nullopt;
   }
   const auto row_stride = CheckedMul(pitch, shape.pixels);
@@ -18,8 +20,8 @@ std::optional<Region> RegionOf(const graph::RowShape& shape, uint64_t rows,
   if (!count) return std::nullopt;
   const auto last = CheckedMul(*count - 1, pitch);
   if (!last) return std::nullopt;
-  const auto extent = CheckedAdd(*last, width);
-  if (!extent || *extent > pool_bytes || placement.offset > pool_bytes - *extent) {
+  const auto bytes = CheckedAdd(*last, width);
+  if (!bytes || *bytes > pool_bytes || placement.offset > pool_bytes - *bytes) {
     return std::nullopt;
   }
   return Region{placement.offset, width, pitch, *count};

@@ -21,11 +21,20 @@ struct Region {
   bool contiguous() const { return count == 1 || pitch == width; }
 };
 
-/// The bytes of `rows` placed rows of the shape's pixels and channels. Nothing unless offset and
-/// strides are multiples of a float, pixels do not overlap, rows follow one another and the end is
-/// at most `pool_bytes`.
-std::optional<Region> RegionOf(const graph::RowShape& shape, uint64_t rows,
-                               const Placement& placement, uint64_t pool_bytes);
+/// A tensor's rows, of one input, and the bytes of an element of its type.
+struct RowExtent {
+  graph::RowShape shape;
+  uint64_t element_bytes = 0;
+
+  uint64_t PixelBytes() const { return shape.channels * element_bytes; }
+  uint64_t RowBytes() const { return shape.pixels * PixelBytes(); }
+};
+
+/// The bytes of `rows` placed rows of the extent's pixels and channels. Nothing unless offset and
+/// strides are multiples of an element, pixels do not overlap, rows follow one another and the end
+/// is at most `pool_bytes`.
+std::optional<Region> RegionOf(const RowExtent& extent, uint64_t rows, const Placement& placement,
+                               uint64_t pool_bytes);
 
 /// A range of at least `bytes`, 64-byte aligned, inside of the pool. Nothing if it is not that.
 std::optional<Region> RegionOf(const PoolRange& range, uint64_t bytes, uint64_t pool_bytes);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/checked.h"
+#include "graph/tensor_bytes.h"
 #include "gtest/gtest.h"
 #include "plan/test_cascades.h"
 #include "plan/test_networks.h"
@@ -57,6 +58,88 @@ TEST(Validate, AcceptsEveryPlanOfRandomSequences) {
       }
     }
   }
+}
+
+TEST(Validate, AcceptsEveryPlanOfRandomQuantizedNetworks) {
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    const graph::Graph graph = MakeRandomQuantized(seed);
+    for (uint64_t budget_bytes : BudgetsOf(graph)) {
+      for (uint32_t threads : {1U, 3U}) {
+        const Result<Plan> plan = MakePlan(graph, {budget_bytes, threads, SlowRates()});
+        ASSERT_TRUE(plan.ok()) << plan.error().message;
+        const Status status = Validate(graph, *plan);
+        ASSERT_TRUE(status.ok()) << status.error().message;
+        ASSERT_EQ(Simulate(graph, *plan), "");
+      }
+    }
+  }
+}
+
+/// in -> quantised -> reshaped -> float32 again.
+struct ReshapedBytes {
+  graph::Graph graph;
+  graph::TensorIndex quantized{}, reshaped{};
+  Plan plan;
+
+  ReshapedBytes() {
+    NetworkBuilder net;
+    quantized = net.Quantize(net.Input({1, 8, 8, 5}));
+    reshaped = net.Reshape(quantized, {1, 64, 5});
+    net.Output(net.Dequantize(reshaped));
+    graph = net.Finish();
+    CascadeOptions options;
+    options.cuts = {1, 2};
+    plan = MakeCascadePlan(graph, options);
+  }
+};
+
+TEST(Validate, BytesMayLieAnywhereAndFloatsMayNot) {
+  const ReshapedBytes made;
+  for (const uint64_t shift : {1U, 4U}) {
+    for (size_t i = 0; i < made.plan.tensors.size(); ++i) {
+      Plan shifted = made.plan;
+      shifted.pool_bytes += 64;
+      // The last tensor, so that nothing else is in the way.
+      shifted.tensors[i].place.offset = made.plan.pool_bytes + shift;
+      shifted.pool_bytes += graph::TensorBytes(made.graph, static_cast<graph::TensorIndex>(i));
+      shifted.budget_bytes = shifted.pool_bytes;
+      const bool bytes = made.graph.tensors[i].dtype == DType::kUint8;
+      ASSERT_EQ(Validate(made.graph, shifted).ok(), bytes || shift == 4) << i << " " << shift;
+      if (!bytes && shift != 4) continue;
+      EXPECT_EQ(Simulate(made.graph, shifted), "");
+    }
+  }
+}
+
+TEST(Validate, NothingIsElidedAcrossTypesAndPortsAreFloats) {
+  ReshapedBytes made;
+  Step& step = made.plan.steps[1];
+  const graph::NodeIndex node = step.parts[0].node;
+  step = {};
+  step.parts.emplace_back();
+  step.parts[0].node = node;
+  step.parts[0].elided = true;
+  made.plan.tensors[Position(made.reshaped)].place.offset =
+      made.plan.tensors[Position(made.quantized)].place.offset;
+  ASSERT_TRUE(Validate(made.graph, made.plan).ok());
+  graph::Graph mixed = made.graph;
+  mixed.tensor(made.quantized).dtype = DType::kFloat32;
+  Placement& place = made.plan.tensors[Position(made.quantized)].place;
+  place = {made.plan.pool_bytes, 8 * 5 * 4, 5 * 4};
+  made.plan.tensors[Position(made.reshaped)].place.offset = place.offset;
+  made.plan.pool_bytes += 64 * 5 * 4;
+  made.plan.budget_bytes = made.plan.pool_bytes;
+  const Status status = Validate(mixed, made.plan);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("of another type"), std::string::npos)
+      << status.error().message;
+  graph::Graph port = made.graph;
+  port.tensor(port.outputs[0].tensor).dtype = DType::kUint8;
+  EXPECT_NE(Validate(port, made.plan).error().message.find("is not float32"), std::string::npos);
+  port = made.graph;
+  port.tensor(made.quantized).dtype = DType::kInt16;
+  EXPECT_NE(Validate(port, made.plan).error().message.find("neither"), std::string::npos);
 }
 
 TEST(Validate, RecurrencesAreNotDivided) {

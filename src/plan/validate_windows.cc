@@ -9,10 +9,10 @@ using graph::Node;
 using graph::TensorIndex;
 
 /// What sealing and opening whole blocks in place asks for.
-bool HoldsBlocks(const TensorPlan& home, const graph::RowShape& rows, const Window& window) {
-  return window.place.pixel_stride_bytes == uint64_t{rows.channels} * sizeof(float) &&
+bool HoldsBlocks(const TensorPlan& home, const RowExtent& extent, const Window& window) {
+  return window.place.pixel_stride_bytes == extent.PixelBytes() &&
          window.place.offset % kPoolAlignment == 0 &&
-         (window.ring_rows == rows.rows || window.ring_rows % home.block_rows == 0);
+         (window.ring_rows == extent.shape.rows || window.ring_rows % home.block_rows == 0);
 }
 
 }  // namespace
@@ -70,13 +70,13 @@ Status StepView::EnterWindow(uint32_t index) {
   Entry& entry = EntryOf(window.tensor);
   if (entry.window) return error("is its second one");
   entry.window = index;
-  const graph::RowShape rows = ledger_.rows(window.tensor);
-  if (window.ring_rows == 0 || window.ring_rows > rows.rows) {
+  const RowExtent extent = ledger_.extent(window.tensor);
+  if (window.ring_rows == 0 || window.ring_rows > extent.shape.rows) {
     return error(fmt::format("has {} rows", window.ring_rows));
   }
-  const auto region = RegionOf(rows, window.ring_rows, window.place, ledger_.plan.pool_bytes);
+  const auto region = RegionOf(extent, window.ring_rows, window.place, ledger_.plan.pool_bytes);
   if (!region) return error("is misplaced");
-  if (home.home == Home::kOutside && !HoldsBlocks(home, rows, window)) {
+  if (home.home == Home::kOutside && !HoldsBlocks(home, extent, window)) {
     return error("does not take whole blocks");
   }
   window_regions_.push_back(*region);

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "graph/tensor_bytes.h"
 
 namespace coracle::runtime {
 namespace {
-
-constexpr uint64_t kFloatBytes = sizeof(float);
-
-ptrdiff_t Floats(uint64_t bytes) { return static_cast<ptrdiff_t>(bytes / kFloatBytes); }
 
 bool IsPort(const std::vector<graph::Port>& ports, graph::TensorIndex tensor) {
   return std::ranges::any_of(ports, [&](const graph::Port& port) { return port.tensor == tensor; });
@@ -95,8 +92,7 @@ class Binder {
     const uint32_t images = turns * bound.turn_images;
     const size_t count = node.inputs.size();
     const auto rows_in = [&](graph::TensorIndex tensor, uint32_t image) {
-      kernels::Rows rows = RowsIn(step, graph::RowsOf(graph.shape(tensor)), tensor, per_image,
-                                  image % bound.turn_images);
+      kernels::Rows rows = RowsIn(step, graph, tensor, per_image, image % bound.turn_images);
       if (plan_.tensors[Position(tensor)].home == plan::Home::kPool) {
         const uint64_t before =
             image / bound.turn_images * graph::RowsOf(graph.shape(tensor)).AllRows();
@@ -118,9 +114,11 @@ class Binder {
 
   /// The rows of a tensor of the first turn where the step finds them. `image` picks one of
   /// shape.images; whole tensors (kernels::PerImage false) are one image of all rows.
-  kernels::Rows RowsIn(const plan::Step& step, const graph::RowShape& shape,
-                       graph::TensorIndex tensor, bool per_image, uint32_t image) const {
+  kernels::Rows RowsIn(const plan::Step& step, const graph::Graph& graph, graph::TensorIndex tensor,
+                       bool per_image, uint32_t image) const {
+    const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
     kernels::Rows rows;
+    rows.element_bytes = graph::ElementBytes(graph, tensor);
     rows.rows = per_image ? shape.rows : static_cast<uint32_t>(shape.AllRows());
     rows.pixels = shape.pixels;
     rows.channels = shape.channels;
@@ -130,8 +128,8 @@ class Binder {
       // A ring that never wraps is linear: kernels take shortcuts through dense images.
       if (window->ring_rows < rows.rows) rows.ring_rows = window->ring_rows;
     }
-    rows.row_stride = Floats(place->row_stride_bytes);
-    rows.pixel_stride = Floats(place->pixel_stride_bytes);
+    rows.row_stride = static_cast<ptrdiff_t>(place->row_stride_bytes / rows.element_bytes);
+    rows.pixel_stride = static_cast<ptrdiff_t>(place->pixel_stride_bytes / rows.element_bytes);
     // An operand with fewer images than the result is broadcast over them.
     const uint32_t own_image = shape.images == 1 ? 0 : image;
     rows.base = pool_ + place->offset;
@@ -211,10 +209,12 @@ struct HighWater {
   void Include(const plan::PoolRange& range) {
     if (range.bytes > 0) end = std::max(end, range.offset + range.bytes);
   }
-  void Include(const plan::Placement& place, const graph::RowShape& shape, uint64_t rows) {
+  void Include(const plan::Placement& place, const graph::Graph& graph, graph::TensorIndex tensor,
+               uint64_t rows) {
+    const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
     end = std::max(end, place.offset + (rows - 1) * place.row_stride_bytes +
                             (shape.pixels - 1) * place.pixel_stride_bytes +
-                            shape.channels * kFloatBytes);
+                            graph::PixelBytes(graph, tensor));
   }
 };
 
@@ -237,9 +237,10 @@ uint64_t HighestByte(const graph::Convoy& convoy, const plan::Plan& plan) {
   const graph::Graph& graph = convoy.one();
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     const plan::TensorPlan& tensor = plan.tensors[i];
-    const graph::RowShape shape = graph::RowsOf(graph.tensors[i].shape);
+    const auto index = static_cast<graph::TensorIndex>(i);
     if (tensor.home == plan::Home::kPool) {
-      water.Include(tensor.place, shape, convoy.batch() * shape.AllRows());
+      water.Include(tensor.place, graph, index,
+                    convoy.batch() * graph::RowsOf(graph.shape(index)).AllRows());
     }
     if (tensor.home == plan::Home::kOutside) water.Include(tensor.counters);
   }
@@ -247,7 +248,7 @@ uint64_t HighestByte(const graph::Convoy& convoy, const plan::Plan& plan) {
   water.Include(plan.output_staging);
   for (const plan::Step& step : plan.steps) {
     for (const plan::Window& window : step.windows) {
-      water.Include(window.place, graph::RowsOf(graph.shape(window.tensor)), window.ring_rows);
+      water.Include(window.place, graph, window.tensor, window.ring_rows);
     }
     for (const plan::PoolRange& slot : step.slots) water.Include(slot);
     for (const plan::PoolRange& workspace : step.workspaces) water.Include(workspace);

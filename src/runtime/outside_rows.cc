@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "graph/tensor_bytes.h"
 
 namespace coracle::runtime {
 namespace {
@@ -11,7 +12,7 @@ StoredTensor StoredOf(const graph::Graph& graph, const plan::Plan& plan,
                       graph::TensorIndex tensor) {
   const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
   CORACLE_CHECK(shape.images == 1);
-  return {tensor, shape.rows, shape.RowElements() * sizeof(float),
+  return {tensor, shape.rows, graph::RowBytes(graph, tensor),
           plan.tensors.at(Position(tensor)).block_rows, plan.batch};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "graph/tensor_bytes.h"
 
 namespace coracle::runtime {
 namespace {
@@ -13,8 +14,7 @@ plan::Placement LayoutOf(const graph::Graph& graph, const plan::Plan& plan,
   const plan::TensorPlan& home = plan.tensors.at(Position(tensor));
   if (home.home == plan::Home::kPool) return home.place;
   CORACLE_CHECK(home.home == plan::Home::kOutside);
-  const graph::RowShape shape = graph::RowsOf(graph.shape(tensor));
-  return {0, shape.RowElements() * sizeof(float), shape.channels * sizeof(float)};
+  return {0, graph::RowBytes(graph, tensor), graph::PixelBytes(graph, tensor)};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "base/index.h"
 #include "base/test_environment.h"
 #include "kernels/kernel.h"
 #include "plan/planner.h"
@@ -80,6 +81,21 @@ TEST(PlannedNetworks, ConvoysRunToTheBytesOfTheirInputs) {
   EXPECT_GT(tally.cascades, count / 4);
   EXPECT_GT(tally.spills, count / 4);
   EXPECT_GT(tally.together, count);
+}
+
+// Some of one input, some convoys.
+TEST(PlannedNetworks, OfQuantizedTensorsRunToTheSameBytesInEveryBudget) {
+  const auto& rows = kernels::SimdKernels().rows;
+  if (rows[Position(graph::OpKind::kQuantize)] == nullptr) {
+    GTEST_SKIP() << "no kernels for quantised tensors";
+  }
+  Tally tally;
+  for (uint32_t seed = 0; seed < NetworkCount(); ++seed) {
+    RunInEveryBudget(plan::MakeRandomQuantized(seed), seed, 1 + seed % 3 / 2, tally);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(tally.cascades, NetworkCount() / 4);
+  EXPECT_GT(tally.spills, NetworkCount() / 4);
 }
 
 TEST(PlannedNetworks, OfSequencesRunToTheSameBytesInEveryBudget) {

@@ -1,4 +1,4 @@
-// Element types. Only kFloat32 is computed with; the others appear in imported constants.
+// Element types. Activations are kFloat32 or, quantised, kUint8; the others are those of constants.
 #pragma once
 
 #include <cstdint>

@@ -4,14 +4,11 @@
 
 #include "base/checked.h"
 #include "base/units.h"
+#include "graph/tensor_bytes.h"
 #include "kernels/kernel.h"
 
 namespace coracle::cmd {
 namespace {
-
-uint64_t TensorBytes(const graph::Graph& graph, graph::TensorIndex tensor) {
-  return graph.shape(tensor).Elements() * DTypeBytes(graph.tensor(tensor).dtype);
-}
 
 /// "Conv", "Conv winograd4".
 std::string OperatorText(const graph::Node& node) {

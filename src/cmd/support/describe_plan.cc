@@ -8,7 +8,7 @@
 
 #include "base/units.h"
 #include "cmd/support/describe.h"
-#include "plan/liveness.h"
+#include "graph/tensor_bytes.h"
 
 namespace coracle::cmd {
 namespace {
@@ -81,7 +81,7 @@ uint64_t SpilledBytes(const graph::Graph& graph, const plan::Plan& plan, const p
     if (action.kind == plan::ActionKind::kCompute) continue;
     const graph::TensorIndex tensor = step.windows[action.index].tensor;
     if (!IsPort(graph, tensor))
-      bytes += (action.end - action.begin) * plan::RowBytes(graph, tensor);
+      bytes += (action.end - action.begin) * graph::RowBytes(graph, tensor);
   }
   return TurnsOf(plan, step) * bytes;
 }
@@ -152,7 +152,7 @@ class BufferLister {
     const graph::RowShape rows = graph::RowsOf(graph_.shape(tensor));
     const uint64_t bytes = (plan_.batch * rows.AllRows() - 1) * home.place.row_stride_bytes +
                            (rows.pixels - 1) * home.place.pixel_stride_bytes +
-                           rows.channels * sizeof(float);
+                           graph::PixelBytes(graph_, tensor);
     Add(name, "tensor", {home.place.offset, bytes}, births_[i], deaths_[i],
         readers_[i].empty() ? "nobody reads it"
                             : fmt::format("whole, until {} has read it", readers_[i]));

@@ -13,9 +13,16 @@ void Move(const RowArgs& args, RowRange rows) {
     for (uint64_t e = rows.begin * row; e < rows.end * row; ++e) {
       const ElementSource source = SourceOf(graph, node, IndexOf(shape, e));
       const Shape& in = graph.shape(node.inputs[source.operand]);
-      *ElementAt(image.output, e) =
-          source.inside ? *ElementAt(image.inputs[source.operand], ElementOf(in, source.index))
-                        : pad->value;
+      std::byte* const out = BytesOfElement(image.output, e);
+      const uint32_t bytes = image.output.element_bytes;
+      if (source.inside) {
+        const Rows& from = image.inputs[source.operand];
+        std::memcpy(out, BytesOfElement(from, ElementOf(in, source.index)), bytes);
+      } else if (bytes == 1) {
+        *out = static_cast<std::byte>(PadByte(*pad));
+      } else {
+        std::memcpy(out, &pad->value, bytes);
+      }
     }
   }
 }

@@ -30,19 +30,36 @@ uint32_t Divisor(const Pool& pool, const Rows& in, uint32_t y, uint32_t x) {
   return std::max(count, 1U);
 }
 
-float PoolElement(const Pool& pool, const Rows& in, uint32_t y, uint32_t x, uint32_t channel) {
-  const bool max = pool.kind == graph::PoolKind::kMax;
-  float result = max ? -std::numeric_limits<float>::infinity() : 0;
+/// Calls visit(row, pixel) for the taps inside of the image.
+template <typename Visit>
+void ForEachTap(const Pool& pool, const Rows& in, uint32_t y, uint32_t x, Visit visit) {
   for (uint32_t ky = 0; ky < pool.window.kernel_h; ++ky) {
     for (uint32_t kx = 0; kx < pool.window.kernel_w; ++kx) {
       const int64_t iy = VerticalAxis(pool.window).Input(y, ky);
       const int64_t ix = HorizontalAxis(pool.window).Input(x, kx);
       if (iy < 0 || iy >= in.rows || ix < 0 || ix >= in.pixels) continue;
-      const float value = in.Pixel(static_cast<uint32_t>(iy), static_cast<uint32_t>(ix))[channel];
-      result = max ? std::max(result, value) : result + value;
+      visit(static_cast<uint32_t>(iy), static_cast<uint32_t>(ix));
     }
   }
+}
+
+float PoolElement(const Pool& pool, const Rows& in, uint32_t y, uint32_t x, uint32_t channel) {
+  const bool max = pool.kind == graph::PoolKind::kMax;
+  float result = max ? -std::numeric_limits<float>::infinity() : 0;
+  ForEachTap(pool, in, y, x, [&](uint32_t row, uint32_t pixel) {
+    const float value = in.Pixel(row, pixel)[channel];
+    result = max ? std::max(result, value) : result + value;
+  });
   return max ? result : result / static_cast<float>(Divisor(pool, in, y, x));
+}
+
+/// 0, the least value, where no tap lies inside of the image.
+uint8_t MaxByte(const Pool& pool, const Rows& in, uint32_t y, uint32_t x, uint32_t channel) {
+  uint8_t result = 0;
+  ForEachTap(pool, in, y, x, [&](uint32_t row, uint32_t pixel) {
+    result = std::max(result, in.Pixel<uint8_t>(row, pixel)[channel]);
+  });
+  return result;
 }
 
 }  // namespace
@@ -53,7 +70,12 @@ void Pool(const RowArgs& args, RowRange rows) {
     for (uint32_t y = rows.begin; y < rows.end; ++y) {
       for (uint32_t x = 0; x < image.output.pixels; ++x) {
         for (uint32_t c = 0; c < image.output.channels; ++c) {
-          image.output.Pixel(y, x)[c] = PoolElement(pool, image.inputs[0], y, x, c);
+          const Rows& in = image.inputs[0];
+          if (in.element_bytes == 1) {
+            image.output.Pixel<uint8_t>(y, x)[c] = MaxByte(pool, in, y, x, c);
+          } else {
+            image.output.Pixel(y, x)[c] = PoolElement(pool, in, y, x, c);
+          }
         }
       }
     }

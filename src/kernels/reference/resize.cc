@@ -1,5 +1,6 @@
 #include "kernels/resize_axis.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/reference/reference.h"
@@ -16,6 +17,10 @@ void Resize(const RowArgs& args, RowRange rows) {
       const ResizeTap v = TapOf(resize, resize.scale_h, in.rows, out.rows, y);
       for (uint32_t x = 0; x < out.pixels; ++x) {
         const ResizeTap h = TapOf(resize, resize.scale_w, in.pixels, out.pixels, x);
+        if (out.element_bytes == 1) {  // nearest only
+          std::copy_n(in.Pixel<uint8_t>(v.low, h.low), out.channels, out.Pixel<uint8_t>(y, x));
+          continue;
+        }
         for (uint32_t c = 0; c < out.channels; ++c) {
           const float top = in.Pixel(v.low, h.low)[c];
           float result = top;

@@ -4,6 +4,7 @@
 
 #include "base/index.h"
 #include "kernels/kernel.h"
+#include "kernels/max_pool_bytes.h"
 #include "kernels/window_axis.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -145,7 +146,9 @@ void PoolRows(const graph::Pool& pool, const Image& image, RowRange rows) {
 void Pool(const RowArgs& args, RowRange rows) {
   const auto& pool = std::get<graph::Pool>(args.node->attrs);
   for (const Image& image : args.images) {
-    if (pool.kind == graph::PoolKind::kMax) {
+    if (image.output.element_bytes == 1) {
+      MaxPoolBytes(pool.window, image, rows);
+    } else if (pool.kind == graph::PoolKind::kMax) {
       PoolRows<MaxPool>(pool, image, rows);
     } else {
       PoolRows<AveragePool>(pool, image, rows);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "base/index.h"
 #include "kernels/kernel.h"
@@ -59,6 +60,10 @@ void ResizeRow(const graph::Resize& resize, const Rows& in, const Rows& out, uin
   const bool linear = resize.mode == graph::ResizeMode::kLinear;
   for (uint32_t x = 0; x < out.pixels; ++x) {
     const ResizeTap h = TapOf(resize, resize.scale_w, in.pixels, out.pixels, x);
+    if (out.element_bytes == 1) {  // nearest only
+      std::memcpy(out.Pixel<uint8_t>(y, x), in.Pixel<uint8_t>(v.low, h.low), out.channels);
+      continue;
+    }
     if (!linear) {
       TransformRun(CopyOp(), in.Pixel(v.low, h.low), out.Pixel(y, x), out.channels);
       continue;
