@@ -15,6 +15,17 @@ namespace coracle::graph {
 
 enum class ConstantIndex : uint32_t {};
 
+struct Constant;
+
+/// The integers that a float32 constant was dequantised from: value = scale (q - zero), with a
+/// scale and a zero point for all or one per index of `axis`.
+struct DequantizedFrom {
+  std::shared_ptr<const Constant> integers;  ///< int8, uint8 or int32, as many elements
+  std::vector<float> scale;
+  std::vector<int32_t> zero;
+  uint32_t axis = 0;  ///< of integers->shape
+};
+
 /// One array. `bytes` views memory that `owner` keeps alive (a mapped file, a parsed message, a
 /// vector).
 struct Constant {
@@ -23,6 +34,8 @@ struct Constant {
   Shape shape;
   Bytes bytes;
   std::shared_ptr<const void> owner;
+  /// Where the model's file has integers instead; else null.
+  std::shared_ptr<const DequantizedFrom> from = nullptr;
 };
 
 /// How the stored weight matrix of a Dense lies.

@@ -26,9 +26,18 @@ bool IsDepthwise(const Graph& graph, const Node& node) {
   return input[channel_axis] == conv->groups;
 }
 
+uint64_t SumTerms(const Graph& graph, const Node& node) {
+  const Shape& input = graph.shape(node.inputs.at(0));
+  const Conv* conv = std::get_if<Conv>(&node.attrs);
+  if (conv == nullptr) return input.Back(0);
+  const uint32_t channel_axis = graph.stage == Stage::kRows ? input.rank() - 1 : 1;
+  return uint64_t{input[channel_axis] / conv->groups} * conv->window.kernel_h *
+         conv->window.kernel_w;
+}
+
 bool AllowsWinograd(const Graph& graph, const Node& node) {
   const Conv* conv = std::get_if<Conv>(&node.attrs);
-  if (conv == nullptr || conv->groups != 1) return false;
+  if (conv == nullptr || conv->groups != 1 || node.weight_type == WeightType::kDot8) return false;
   const Window& w = conv->window;
   return w.kernel_h == 3 && w.kernel_w == 3 && w.stride_h == 1 && w.stride_w == 1 &&
          w.dilation_h == 1 && w.dilation_w == 1 &&

@@ -100,8 +100,12 @@ struct Graph {
 /// True for a Conv that the depthwise kernel takes: groups == in_channels == out_channels.
 bool IsDepthwise(const Graph& graph, const Node& node);
 
+/// K: the products in each sum of a Conv or Dense.
+uint64_t SumTerms(const Graph& graph, const Node& node);
+
 /// True for a Conv that Winograd's algorithms can compute, whatever its algorithm is: 3x3, stride
-/// 1, dilation 1, no groups, a multiple of kWinogradInputChannels inputs. Requires: kRows.
+/// 1, dilation 1, no groups, a multiple of kWinogradInputChannels inputs, no integer sums.
+/// Requires: kRows.
 bool AllowsWinograd(const Graph& graph, const Node& node);
 
 /// A tensor seen as rows (kRows): rank 4 N,H,W,C: `images` N, rows H, pixels W; rank 3 N,T,C: rows

@@ -201,6 +201,7 @@ Status CheckOperands(const ShapeCall& call) {
       return ShapeError(call, "has an input that is empty or too large: " + shape.ToString());
     }
   }
+  if (call.node.weight_type == WeightType::kDot8 && expected == 2) TRY(CheckedRange(call));
   return {};
 }
 

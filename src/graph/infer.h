@@ -15,4 +15,15 @@ namespace coracle::graph {
 Result<Shape> InferShape(const Node& node, std::span<const Shape> inputs, Stage stage,
                          const Shape& declared);
 
+/// The output's elements are elements of the inputs, whatever they mean: Reshape, Concat, Pool max,
+/// Resize nearest and the like.
+bool PassesThrough(const Node& node);
+
+/// The output's element type for the inputs' types (`inputs`: all of the node's, the residual
+/// included). A kDot8 node gives what it is to give, `declared`: uint8 or float32. Nodes that
+/// PassThrough() keep the type; Quantize and QuantizedAdd make it;
+/// Dequantize takes it; all others take and give float32.
+/// Errors: kInvalidArgument naming the node.
+Result<DType> InferDType(const Node& node, std::span<const DType> inputs, DType declared);
+
 }  // namespace coracle::graph

@@ -13,20 +13,28 @@ Status CheckQuantization(const ShapeCall& call, const Quantization& quantization
   return {};
 }
 
+/// One scale and zero point an image.
+Shape RangeOf(const Shape& shape) { return Shape{RowsOf(shape).images, 1, 2}; }
+
 Result<Shape> SameShape(const ShapeCall& call, const Quantization& quantization,
                         QuantizationSource source) {
   TRY(CheckQuantization(call, quantization));
   if (source > QuantizationSource::kTensor) return ShapeError(call, "its source does not exist");
   if (source == QuantizationSource::kTensor) {
     if (quantization != Quantization{}) return ShapeError(call, "has two sets of parameters");
-    if (call.inputs[1] != Shape{call.input()[0], 1, 2}) {
-      return ShapeError(call, "its second input is not the range of its first");
-    }
+    return CheckedRange(call);
   }
   return call.input();
 }
 
 }  // namespace
+
+Result<Shape> CheckedRange(const ShapeCall& call) {
+  if (call.inputs[1] != RangeOf(call.input())) {
+    return ShapeError(call, "its second input is not the range of its first");
+  }
+  return call.input();
+}
 
 Result<Shape> InferQuantize(const Quantize& attrs, const ShapeCall& call) {
   return SameShape(call, attrs.out, attrs.source);
@@ -48,7 +56,7 @@ Result<Shape> InferQuantizationRange(const ShapeCall& call) {
   if (call.stage == Stage::kRows && (in.rank() != 3 || in[2] != 2)) {
     return ShapeError(call, "its input is not the extremes of rows");
   }
-  return Shape{call.input()[0], 1, 2};
+  return RangeOf(in);
 }
 
 Result<Shape> InferQuantizedAdd(const QuantizedAdd& attrs, const ShapeCall& call) {

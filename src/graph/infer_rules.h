@@ -35,6 +35,8 @@ Result<Shape> InferDetectionHead(const DetectionHead& attrs, const ShapeCall& ca
 Result<Shape> InferRecurrence(const Recurrence& attrs, const ShapeCall& call);
 Result<Shape> InferAttention(const Attention& attrs, const ShapeCall& call);
 
+/// The first input's shape, if the second is a range of its images. Requires: two inputs.
+Result<Shape> CheckedRange(const ShapeCall& call);
 Result<Shape> InferQuantize(const Quantize& attrs, const ShapeCall& call);
 Result<Shape> InferDequantize(const Dequantize& attrs, const ShapeCall& call);
 Result<Shape> InferQuantizationRange(const ShapeCall& call);

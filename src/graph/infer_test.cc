@@ -144,6 +144,72 @@ TEST(InferShape, RefusesHugeOrEmptyInputs) {
   ExpectRefused(Infer(Unary{}, {{4, 0}}));
 }
 
+TEST(InferShape, RangesBelongToImages) {
+  const auto by_range = [](Attributes attrs, std::vector<Shape> inputs) {
+    return Infer(std::move(attrs), std::move(inputs));
+  };
+  const Quantize dynamic{{}, QuantizationSource::kTensor};
+  ExpectShape(by_range(QuantizationRange{}, {{3, 4, 5, 5}}), {3, 1, 2});
+  ExpectShape(by_range(QuantizationRange{}, {{7, 5}}), {1, 1, 2});
+  ExpectShape(Infer(RowExtremes{}, {{3, 4, 5, 5}}, Stage::kRows), {3, 4, 2});
+  ExpectShape(Infer(QuantizationRange{}, {{3, 4, 2}}, Stage::kRows), {3, 1, 2});
+  ExpectRefused(Infer(QuantizationRange{}, {{3, 4, 5, 5}}, Stage::kRows));
+  ExpectRefused(Infer(RowExtremes{}, {{3, 4, 5, 5}}));
+  ExpectShape(by_range(dynamic, {{3, 4, 5, 5}, {3, 1, 2}}), {3, 4, 5, 5});
+  ExpectShape(by_range(dynamic, {{7, 5}, {1, 1, 2}}), {7, 5});
+  ExpectRefused(by_range(dynamic, {{3, 4, 5, 5}, {1, 1, 2}}));
+  ExpectRefused(by_range(dynamic, {{3, 4, 5, 5}}));
+  ExpectRefused(by_range(Quantize{{0.5F, 3}, QuantizationSource::kTensor}, {{7, 5}, {1, 1, 2}}));
+  ExpectRefused(by_range(Quantize{{0, 3}}, {{7, 5}}));
+  ExpectRefused(by_range(Dequantize{{-1, 3}}, {{7, 5}}));
+  ExpectShape(by_range(QuantizedAdd{}, {{7, 5}, {7, 5}}), {7, 5});
+  ExpectRefused(by_range(QuantizedAdd{}, {{7, 5}, {1, 5}}));
+}
+
+Result<DType> InferType(Attributes attrs, std::vector<DType> inputs,
+                        WeightType weights = WeightType::kFloat32,
+                        DType declared = DType::kFloat32) {
+  Node node;
+  node.attrs = std::move(attrs);
+  node.weight_type = weights;
+  return InferDType(node, inputs, declared);
+}
+
+TEST(InferDType, IntegersPassThroughMoves) {
+  constexpr DType kFloat = DType::kFloat32;
+  constexpr DType kSmall = DType::kUint8;
+  for (const DType dtype : {kFloat, kSmall}) {
+    EXPECT_EQ(*InferType(Concat{}, {dtype, dtype}), dtype);
+    EXPECT_EQ(*InferType(Reshape{}, {dtype}), dtype);
+    EXPECT_EQ(*InferType(Pool{}, {dtype}), dtype);
+    EXPECT_EQ(*InferType(Resize{}, {dtype}), dtype);
+  }
+  EXPECT_FALSE(InferType(Concat{}, {kFloat, kSmall}).ok());
+  EXPECT_FALSE(InferType(Pool{PoolKind::kAverage, PadCounting::kExcludePad, {}}, {kSmall}).ok());
+  EXPECT_FALSE(InferType(Resize{.mode = ResizeMode::kLinear}, {kSmall}).ok());
+  EXPECT_FALSE(InferType(Unary{}, {kSmall}).ok());
+  EXPECT_FALSE(InferType(Binary{}, {kFloat, kSmall}).ok());
+}
+
+TEST(InferDType, OnlySomeMakeAndTakeIntegers) {
+  constexpr DType kFloat = DType::kFloat32;
+  constexpr DType kSmall = DType::kUint8;
+  EXPECT_EQ(*InferType(Quantize{}, {kFloat}), kSmall);
+  EXPECT_EQ(*InferType(Dequantize{}, {kSmall, kFloat}), kFloat);
+  EXPECT_EQ(*InferType(QuantizedAdd{}, {kSmall, kSmall}), kSmall);
+  EXPECT_FALSE(InferType(Quantize{}, {kSmall}).ok());
+  EXPECT_FALSE(InferType(Dequantize{}, {kFloat}).ok());
+  EXPECT_FALSE(InferType(QuantizedAdd{}, {kSmall, kFloat}).ok());
+  EXPECT_FALSE(InferType(Dense{}, {kSmall}).ok());
+  for (const DType declared : {kFloat, kSmall}) {
+    EXPECT_EQ(*InferType(Dense{}, {kSmall}, WeightType::kDot8, declared), declared);
+  }
+  EXPECT_EQ(*InferType(Conv{}, {kSmall, kFloat}, WeightType::kDot8), kFloat);
+  EXPECT_FALSE(InferType(Conv{}, {kFloat}, WeightType::kDot8).ok());
+  EXPECT_FALSE(InferType(Conv{}, {kSmall}, WeightType::kDot8, DType::kInt8).ok());
+  EXPECT_EQ(*InferType(Conv{}, {kFloat}, WeightType::kInt4), kFloat);
+}
+
 TEST(RowsOf, FollowsTheRank) {
   const RowShape image = RowsOf({2, 5, 6, 7});
   EXPECT_EQ(image.images, 2U);

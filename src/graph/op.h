@@ -296,7 +296,7 @@ struct RowExtremes {
   bool operator==(const RowExtremes&) const = default;
 };
 
-/// Scale and zero point of each image of a float32 tensor [N, ...], as ONNX's DynamicQuantizeLinear
+/// Scale and zero point of each image (RowsOf) of a float32 tensor, as ONNX's DynamicQuantizeLinear
 /// finds them: range = [min(0, least), max(0, largest)], scale = (max - min) / 255 (1 where that is
 /// 0), zero = saturate(round_to_even(0 - min / scale)). float32 [N, 1, 2]: scale, zero. kRows: the
 /// input is the tensor's RowExtremes, so that rows may pass by one after the other.

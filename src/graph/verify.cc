@@ -89,6 +89,9 @@ class Verifier {
   Status CheckPort(const Port& port) const {
     TRY(CheckName(port.name));
     if (!Exists(port.tensor)) return GraphError(fmt::format("port '{}': no tensor", port.name));
+    if (graph_.tensor(port.tensor).dtype != DType::kFloat32) {
+      return GraphError(fmt::format("port '{}': is not float32", port.name));
+    }
     const Shape& physical = graph_.shape(port.tensor);
     const uint32_t rank = physical.rank();
     // A scalar has no axis in the model's file, and one of a single element as rows.
@@ -173,6 +176,19 @@ class Verifier {
     return {};
   }
 
+  Status CheckDType(const Node& node) const {
+    std::vector<DType> inputs;
+    for (TensorIndex input : node.inputs) inputs.push_back(graph_.tensor(input).dtype);
+    const DType declared = graph_.tensor(node.output).dtype;
+    const Result<DType> inferred = InferDType(node, inputs, declared);
+    if (!inferred.ok()) return Error{Code::kMalformed, inferred.error().message};
+    if (*inferred != declared) {
+      return NodeError(node, fmt::format("gives {}, but its output is {}", DTypeName(*inferred),
+                                         DTypeName(declared)));
+    }
+    return {};
+  }
+
   Status CheckNode(const Node& node) {
     TRY(CheckName(node.name));
     if (node.inputs.size() > kMaxInputsPerNode) return NodeError(node, "has too many inputs");
@@ -183,8 +199,10 @@ class Verifier {
       return NodeError(node, "its output does not exist or is computed twice");
     }
     TRY(CheckShape(node));
+    TRY(CheckDType(node));
     TRY(CheckActivation(node));
     TRY(CheckAlgorithm(graph_, node));
+    TRY(CheckWeightType(graph_, node));
     TRY(CheckSource(graph_, node));
     TRY(CheckChunks(graph_, node, last_chunk_));
     defined_[Position(node.output)] = true;

@@ -14,6 +14,8 @@ inline constexpr uint64_t kMaxTensorElements = uint64_t{1} << 31;
 inline constexpr uint32_t kMaxInputsPerNode = 4096;
 inline constexpr uint32_t kMaxNameBytes = 1024;
 inline constexpr uint32_t kMaxKernel = 255;
+/// Products in one integer sum (WeightType::kDot8).
+inline constexpr uint64_t kMaxIntegerSumTerms = 65'536;
 
 /// Indices in range, topological order, one producer per tensor, shapes equal to InferShape's,
 /// attributes within limits, kRows restrictions, residuals, ports' permutations; chunk lists

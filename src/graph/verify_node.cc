@@ -3,54 +3,52 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <optional>
 
 #include "graph/verify.h"
 
 namespace coracle::graph {
 namespace {
 
-Status CheckVector(const Node& node, std::string_view what, size_t count, uint32_t channels) {
-  if (count != 0 && count != channels) {
-    return NodeError(node, fmt::format("{} has {} values for {} channels", what, count, channels));
+/// kInt8 and kInt4 are weights that are multiplied as float32; depthwise ones are few.
+bool StoresSmaller(const Graph& graph, const Node& node) {
+  switch (node.kind()) {
+    case OpKind::kConv:
+      return !IsDepthwise(graph, node);
+    case OpKind::kConvTranspose:
+    case OpKind::kDense:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Status CheckIntegerSums(const Graph& graph, const Node& node) {
+  const Conv* conv = std::get_if<Conv>(&node.attrs);
+  if (conv == nullptr && node.kind() != OpKind::kDense) {
+    return NodeError(node, "cannot compute on integers");
+  }
+  if (node.residual != Residual::kNone) return NodeError(node, "integer sums take no residual");
+  if (conv != nullptr && conv->algorithm != ConvAlgorithm::kDirect) {
+    return NodeError(node, "integer sums need the direct algorithm");
+  }
+  if (SumTerms(graph, node) > kMaxIntegerSumTerms) {
+    return NodeError(node, fmt::format("sums {} products, at most {}", SumTerms(graph, node),
+                                       kMaxIntegerSumTerms));
+  }
+  const IntegerSums& sums = node.integer;
+  if (sums.in_source > QuantizationSource::kTensor ||
+      (sums.in_source == QuantizationSource::kTensor && sums.in_zero != 0)) {
+    return NodeError(node, "its input's zero point is stated twice or nowhere");
+  }
+  if (!std::isfinite(sums.out.scale) || sums.out.scale <= 0) {
+    return NodeError(node, "its output's scale must be positive and finite");
+  }
+  const bool quantised = graph.tensor(node.output).dtype == DType::kUint8;
+  if (!quantised && sums.out != Quantization{}) {
+    return NodeError(node, "its output is float32 and has a scale or zero point");
   }
   return {};
-}
-
-Status CheckWeight(const Node& node, const Shape& expected) {
-  const Constant* weight = node.source->weight.get();
-  if (weight == nullptr) return NodeError(node, "has no weight");
-  if (weight->dtype != DType::kFloat32) return NodeError(node, "its weight is not float32");
-  if (weight->shape != expected) {
-    return NodeError(node, fmt::format("its weight is {}, must be {}", weight->shape.ToString(),
-                                       expected.ToString()));
-  }
-  if (weight->bytes.size() != expected.Elements() * sizeof(float)) {
-    return NodeError(node, "its weight's bytes do not match its shape");
-  }
-  return {};
-}
-
-uint32_t ChannelsOf(const Graph& graph, TensorIndex tensor) {
-  const Shape& shape = graph.shape(tensor);
-  return graph.stage == Stage::kRows ? shape.Back(0) : shape[1];
-}
-
-Status CheckDenseSource(const Graph& graph, const Node& node, const Dense& dense) {
-  const uint32_t inputs = graph.shape(node.inputs[0]).Back(0);
-  const bool inputs_first = node.source->dense_order == DenseOrder::kInputsByOutputs;
-  const Shape expected =
-      inputs_first ? Shape{inputs, dense.out_features} : Shape{dense.out_features, inputs};
-  TRY(CheckWeight(node, expected));
-  const Shape& flattened = node.source->flattened_from;
-  if (flattened.rank() != 0 && (flattened.rank() != 3 || flattened.Elements() != inputs)) {
-    return NodeError(node, "its input was not flattened from " + flattened.ToString());
-  }
-  return {};
-}
-
-Status CheckVectors(const Node& node, uint32_t channels) {
-  TRY(CheckVector(node, "scale", node.source->scale.size(), channels));
-  return CheckVector(node, "bias", node.source->bias.size(), channels);
 }
 
 }  // namespace
@@ -89,58 +87,16 @@ Status CheckAlgorithm(const Graph& graph, const Node& node) {
   return {};
 }
 
-Status CheckSource(const Graph& graph, const Node& node) {
-  if (node.source == nullptr) return {};
-  const Shape& in = graph.shape(node.inputs[0]);
-  switch (node.kind()) {
-    case OpKind::kConv: {
-      const Conv& conv = std::get<Conv>(node.attrs);
-      const uint32_t in_channels = ChannelsOf(graph, node.inputs[0]);
-      TRY(CheckWeight(node, {conv.out_channels, in_channels / conv.groups, conv.window.kernel_h,
-                             conv.window.kernel_w}));
-      return CheckVectors(node, conv.out_channels);
-    }
-    case OpKind::kConvTranspose: {
-      const ConvTranspose& conv = std::get<ConvTranspose>(node.attrs);
-      TRY(CheckWeight(node, {ChannelsOf(graph, node.inputs[0]), conv.out_channels / conv.groups,
-                             conv.window.kernel_h, conv.window.kernel_w}));
-      return CheckVectors(node, conv.out_channels);
-    }
-    case OpKind::kDense: {
-      const Dense& dense = std::get<Dense>(node.attrs);
-      TRY(CheckDenseSource(graph, node, dense));
-      return CheckVectors(node, dense.out_features);
-    }
-    case OpKind::kAffine:
-      return CheckVectors(node, ChannelsOf(graph, node.inputs[0]));
-    case OpKind::kLayerNorm:
-      return CheckVectors(node, in.Back(0));
-    case OpKind::kBinary: {
-      const Binary& binary = std::get<Binary>(node.attrs);
-      if (binary.operands == Operands::kTensors) return NodeError(node, "has a stray constant");
-      return CheckWeight(node, binary.constant_shape);
-    }
-    case OpKind::kRecurrence: {
-      const Recurrence& recurrence = std::get<Recurrence>(node.attrs);
-      const uint32_t sums = GateCount(recurrence.cell) * recurrence.hidden;
-      TRY(CheckWeight(node, {sums, recurrence.hidden}));
-      TRY(CheckVector(node, "bias", node.source->bias.size(), sums));
-      const bool constant = recurrence.initial == InitialState::kConstant;
-      if (node.source->initial_state.size() != (constant ? StateChannels(recurrence) : 0)) {
-        return NodeError(node, "its initial state does not fit");
-      }
-      return {};
-    }
-    case OpKind::kAttention: {
-      const Attention& attention = std::get<Attention>(node.attrs);
-      if (attention.mask != AttentionMask::kConstant) {
-        return NodeError(node, "has a stray constant");
-      }
-      return CheckWeight(node, attention.mask_shape);
-    }
-    default:
-      return NodeError(node, "cannot have weights");
+Status CheckWeightType(const Graph& graph, const Node& node) {
+  if (node.weight_type == WeightType::kDot8) return CheckIntegerSums(graph, node);
+  if (node.integer != IntegerSums{}) return NodeError(node, "has stray integer sums");
+  if (node.weight_type == WeightType::kFloat32) return {};
+  const bool smaller =
+      node.weight_type == WeightType::kInt8 || node.weight_type == WeightType::kInt4;
+  if (!smaller || !StoresSmaller(graph, node)) {
+    return NodeError(node, "cannot have weights of its type");
   }
+  return {};
 }
 
 Status CheckChunks(const Graph& graph, const Node& node, int64_t& last_index) {
@@ -175,6 +131,10 @@ Status CheckChunks(const Graph& graph, const Node& node, int64_t& last_index) {
     if (expected != chunk.kind) return NodeError(node, "has a chunk of the wrong kind");
     if (chunk.bytes == 0 || chunk.bytes > kMaxChunkBytes || chunk.bytes % kChunkAlignment != 0) {
       return NodeError(node, fmt::format("has a chunk of {} bytes", chunk.bytes));
+    }
+    if (chunk.coded_bytes >= chunk.bytes || chunk.coded_bytes % kChunkAlignment != 0) {
+      return NodeError(node, fmt::format("has a chunk of {} bytes, coded in {}", chunk.bytes,
+                                         chunk.coded_bytes));
     }
     const auto index = static_cast<int64_t>(Position(chunk.index));
     if (index <= last_index) return NodeError(node, "its chunk indices do not ascend");

@@ -17,8 +17,12 @@ Status CheckActivation(const Node& node);
 /// A Conv is of those that its algorithm can compute. Requires: the node's shape has been checked.
 Status CheckAlgorithm(const Graph& graph, const Node& node);
 
-/// Owner side: the weight's shape and the lengths of scale and bias fit the node. Nothing to check
-/// without a source. Requires: the node's shape has been checked.
+/// The weight type is one that the node can have, and IntegerSums' parts agree with one another and
+/// with the tensors. Requires: the node's shape, types and algorithm have been checked.
+Status CheckWeightType(const Graph& graph, const Node& node);
+
+/// Owner side: the weight's shape and type and the lengths of the vectors fit the node. Nothing to
+/// check without a source. Requires: the node's shape has been checked. In verify_source.cc.
 Status CheckSource(const Graph& graph, const Node& node);
 
 /// Kinds, sizes and order of the node's chunks; whether they cover its weights exactly is

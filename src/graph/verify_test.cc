@@ -234,6 +234,135 @@ TEST(Verify, ChecksScaleAndBias) {
   EXPECT_EQ(Verify(graph).error().code, Code::kMalformed);
 }
 
+/// x -> Quantize -> integer Conv 3x3 -> Dequantize, in rows.
+Graph IntegerConv() {
+  Graph graph;
+  graph.stage = Stage::kRows;
+  const TensorIndex x = graph.AddTensor("x", {1, 8, 8, 3});
+  const TensorIndex q = graph.AddTensor("q", {1, 8, 8, 3}, DType::kUint8);
+  const TensorIndex s = graph.AddTensor("s", {1, 6, 6, 4}, DType::kUint8);
+  const TensorIndex y = graph.AddTensor("y", {1, 6, 6, 4});
+  Node node;
+  node.name = "quantise";
+  node.attrs = Quantize{.out = {0.5F, 3}};
+  node.inputs = {x};
+  node.output = q;
+  graph.AddNode(node);
+  node.name = "conv";
+  node.attrs = Conv{{3, 3}, 1, 4};
+  node.inputs = {q};
+  node.output = s;
+  node.weight_type = WeightType::kDot8;
+  node.integer = {QuantizationSource::kConstant, 3, {1, 9}};
+  graph.AddNode(node);
+  node = {};
+  node.name = "dequantise";
+  node.attrs = Dequantize{.in = {0.25F, 9}};
+  node.inputs = {s};
+  node.output = y;
+  graph.AddNode(node);
+  graph.inputs = {{"x", x, {1, 3, 8, 8}, {0, 2, 3, 1}}};
+  graph.outputs = {{"y", y, {1, 4, 6, 6}, {0, 2, 3, 1}}};
+  return graph;
+}
+
+std::shared_ptr<WeightSource> Int8Source(const Shape& shape) {
+  auto bytes = std::make_shared<std::vector<std::byte>>(shape.Elements());
+  auto weight = std::make_shared<Constant>();
+  weight->dtype = DType::kInt8;
+  weight->shape = shape;
+  weight->bytes = Bytes(*bytes);
+  weight->owner = std::move(bytes);
+  auto source = std::make_shared<WeightSource>();
+  source->weight = std::move(weight);
+  return source;
+}
+
+TEST(Verify, AcceptsIntegersBetweenPorts) {
+  Graph graph = IntegerConv();
+  EXPECT_TRUE(Verify(graph).ok()) << Verify(graph).error().message;
+  graph.nodes[1].source = Int8Source({4, 3, 3, 3});
+  EXPECT_TRUE(Verify(graph).ok()) << Verify(graph).error().message;
+  EXPECT_EQ(DumpNode(graph, graph.nodes[1]),
+            "%2 conv = Conv(%1 q) 3x3 dot8 in_zero=3 -> *1 zero=9 -> 1x6x6x4 uint8");
+}
+
+TEST(Verify, RefusesIntegersWhereTheyDoNotBelong) {
+  const auto refused = [](const std::function<void(Graph&)>& change) {
+    Graph graph = IntegerConv();
+    change(graph);
+    const Status status = Verify(graph);
+    return !status.ok() && status.error().code == Code::kMalformed;
+  };
+  EXPECT_FALSE(refused([](Graph&) {}));
+  EXPECT_TRUE(refused([](Graph& g) { g.tensors[0].dtype = DType::kUint8; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.tensors[1].dtype = DType::kFloat32; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.tensors[2].dtype = DType::kFloat32; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.tensors[3].dtype = DType::kUint8; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.outputs[0].tensor = g.nodes[1].output; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.nodes[1].weight_type = WeightType::kFloat32; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.nodes[1].weight_type = WeightType::kInt8; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.nodes[0].weight_type = WeightType::kInt8; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.nodes[0].integer.in_zero = 1; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.nodes[1].integer.out.scale = 0; }));
+  EXPECT_TRUE(refused([](Graph& g) { g.nodes[1].integer.out.scale = NAN; }));
+  EXPECT_TRUE(refused([](Graph& g) {
+    g.nodes[1].integer.in_source = QuantizationSource::kTensor;  // and no range
+  }));
+  Graph typed = IntegerConv();
+  typed.tensors[1].dtype = DType::kInt8;
+  EXPECT_EQ(Verify(typed).error().code, Code::kUnsupported);
+}
+
+TEST(Verify, ChecksWhatIntegerSumsAreMadeOf) {
+  const auto verified = [](const std::function<void(WeightSource&)>& change) {
+    Graph graph = IntegerConv();
+    const auto source = Int8Source({4, 3, 3, 3});
+    change(*source);
+    graph.nodes[1].source = source;
+    return Verify(graph).ok();
+  };
+  EXPECT_TRUE(verified([](WeightSource& s) { s.weight_zero = {-128, 0, 1, 127}; }));
+  EXPECT_FALSE(verified([](WeightSource& s) { s.weight_zero = {-129, 0, 1, 127}; }));
+  EXPECT_FALSE(verified([](WeightSource& s) { s.weight_zero = {1}; }));
+  EXPECT_TRUE(verified([](WeightSource& s) { s.integer_bias = {1, 2, 3, 4}; }));
+  EXPECT_FALSE(verified([](WeightSource& s) { s.integer_bias = {1, 2, 3}; }));
+  EXPECT_FALSE(verified([](WeightSource& s) { s.weight_steps = {1, 2, 3, 4}; }));
+  EXPECT_FALSE(verified([](WeightSource& s) {
+    auto floats = std::make_shared<Constant>(*s.weight);
+    floats->dtype = DType::kFloat32;
+    s.weight = floats;
+  }));
+}
+
+TEST(Verify, LimitsTheProductsInASum) {
+  Graph graph = IntegerConv();
+  graph.tensors[0].shape = graph.tensors[1].shape = {1, 8, 8, 7282};
+  graph.inputs[0].shape = {1, 7282, 8, 8};
+  EXPECT_NE(Verify(graph).error().message.find("65538 products"), std::string::npos);
+  graph.tensors[0].shape = graph.tensors[1].shape = {1, 8, 8, 7281};
+  graph.inputs[0].shape = {1, 7281, 8, 8};
+  EXPECT_TRUE(Verify(graph).ok());
+}
+
+TEST(Verify, SmallerWeightsAreNoDepthwiseConvs) {
+  Graph graph = TwoConvs();
+  graph.nodes[0].weight_type = WeightType::kInt4;
+  graph.nodes[1].weight_type = WeightType::kInt8;
+  EXPECT_TRUE(Verify(graph).ok());
+  std::get<Conv>(graph.nodes[1].attrs).groups = 16;
+  EXPECT_EQ(Verify(graph).error().code, Code::kMalformed);
+}
+
+TEST(Verify, CodedChunksAreShorter) {
+  for (const uint32_t coded : {0U, 64U, 960U, 1024U, 1000U, 2048U}) {
+    Graph graph = TwoConvs();
+    graph.nodes[0].weights.chunks = {Chunk(0, ChunkKind::kPanels, 1024)};
+    graph.nodes[0].weights.chunks[0].coded_bytes = coded;
+    EXPECT_EQ(Verify(graph).ok(), coded < 1000) << coded;
+  }
+}
+
 TEST(Dump, NamesEverythingThatMatters) {
   Graph graph = TwoConvs();
   EXPECT_EQ(DumpNode(graph, graph.nodes[0]), "%1 first = Conv(%0 x) 3x3 p1 relu -> 1x8x8x16");

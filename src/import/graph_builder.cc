@@ -41,6 +41,34 @@ ConstantPtr WithShape(const ConstantPtr& constant, const Shape& shape) {
   return std::make_shared<const graph::Constant>(std::move(copy));
 }
 
+graph::Quantization PlainIntegers(DType element) {
+  return {1, static_cast<uint8_t>(element == DType::kInt8 ? 128 : 0)};
+}
+
+ConstantPtr GraphBuilder::AsInt8(const ConstantPtr& constant) {
+  if (constant->dtype == DType::kInt8) return constant;
+  CORACLE_CHECK(constant->dtype == DType::kUint8);
+  auto& [from, to] = as_int8_[constant.get()];
+  if (to != nullptr) return to;
+  auto bytes =
+      std::make_shared<std::vector<std::byte>>(constant->bytes.begin(), constant->bytes.end());
+  for (std::byte& byte : *bytes) byte ^= std::byte{0x80};
+  graph::Constant copy = *constant;
+  copy.dtype = DType::kInt8;
+  copy.bytes = Bytes(*bytes);
+  copy.owner = std::move(bytes);
+  from = constant;
+  to = std::make_shared<const graph::Constant>(std::move(copy));
+  return to;
+}
+
+void GraphBuilder::NotePartOfRange(TensorIndex part, TensorIndex range) { ranges_[part] = range; }
+
+std::optional<TensorIndex> GraphBuilder::RangeOfPart(TensorIndex part) const {
+  const auto found = ranges_.find(part);
+  return found == ranges_.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::string GraphBuilder::UniqueName(const std::string& base) {
   std::string name = base.substr(0, kNodeNameBytesMax);
   // A counter per base name: models with thousands of twins stay linear.
@@ -79,12 +107,38 @@ Result<TensorIndex> GraphBuilder::AddInput(const std::string& name, const Shape&
   TRY(CheckShape(name, shape));
   ++name_uses_[name];
   const TensorIndex tensor = graph_.AddTensor(name, shape);
+  elements_.push_back(DType::kFloat32);
   std::vector<uint32_t> perm(shape.rank());
   for (uint32_t axis = 0; axis < shape.rank(); ++axis) perm[axis] = axis;
   graph_.inputs.push_back({name, tensor, shape, std::move(perm)});
   is_port_.resize(Position(tensor) + 1, false);
   is_port_[Position(tensor)] = true;
   return tensor;
+}
+
+Result<DType> GraphBuilder::InferElement(const graph::Node& node,
+                                         const std::optional<DType>& stated) const {
+  std::vector<DType> dtypes;
+  const bool passes = graph::PassesThrough(node);
+  for (const TensorIndex input : node.inputs) {
+    dtypes.push_back(graph_.tensor(input).dtype);
+    if (passes && element(input) != element(node.inputs[0])) {
+      return Error{Code::kMalformed,
+                   fmt::format("{}: its inputs are {} and {}", Quoted(node.name),
+                               DTypeName(element(node.inputs[0])), DTypeName(element(input)))};
+    }
+    if (!passes && !stated && element(input) == DType::kInt32) {
+      return Error{Code::kUnsupported,
+                   fmt::format("{}: arithmetic on integers that the network computes is not "
+                               "supported",
+                               Quoted(node.name))};
+    }
+  }
+  const bool small = stated == DType::kUint8 || stated == DType::kInt8;
+  TRY_ASSIGN(const DType dtype,
+             graph::InferDType(node, dtypes, small ? DType::kUint8 : DType::kFloat32));
+  if (stated) return *stated;
+  return passes ? element(node.inputs[0]) : dtype;
 }
 
 Result<TensorIndex> GraphBuilder::Emit(const std::string& name, NodeParts parts) {
@@ -94,6 +148,8 @@ Result<TensorIndex> GraphBuilder::Emit(const std::string& name, NodeParts parts)
   node.inputs = std::move(parts.inputs);
   node.activation = parts.activation;
   node.source = std::move(parts.source);
+  node.weight_type = parts.weight_type;
+  node.integer = parts.integer;
   if (node.inputs.size() > graph::kMaxInputsPerNode) {
     return Error{Code::kUnsupported,
                  fmt::format("{} has more than {} inputs", Quoted(name), graph::kMaxInputsPerNode)};
@@ -107,7 +163,10 @@ Result<TensorIndex> GraphBuilder::Emit(const std::string& name, NodeParts parts)
                                                shape.ToString(), parts.declared->ToString())};
   }
   TRY(CheckShape(name, shape));
-  node.output = graph_.AddTensor(node.name, shape);
+  TRY_ASSIGN(const DType element, InferElement(node, parts.element));
+  const bool small = element == DType::kUint8 || element == DType::kInt8;
+  node.output = graph_.AddTensor(node.name, shape, small ? DType::kUint8 : DType::kFloat32);
+  elements_.push_back(element);
   const TensorIndex output = node.output;
   graph_.AddNode(std::move(node));
   return output;
@@ -115,8 +174,12 @@ Result<TensorIndex> GraphBuilder::Emit(const std::string& name, NodeParts parts)
 
 Status GraphBuilder::AddOutput(const std::string& name, TensorIndex tensor) {
   TensorIndex own = tensor;
-  if (Position(tensor) < is_port_.size() && is_port_[Position(tensor)]) {
-    TRY_ASSIGN(own, Emit(name, {.attrs = graph::Unary{}, .inputs = {tensor}}));
+  if (graph_.tensor(tensor).dtype == DType::kUint8) {
+    TRY_ASSIGN(own, Emit(name, {.attrs = graph::Dequantize{.in = PlainIntegers(element(tensor))},
+                                .inputs = {tensor}}));
+  } else if (Position(tensor) < is_port_.size() && is_port_[Position(tensor)]) {
+    TRY_ASSIGN(
+        own, Emit(name, {.attrs = graph::Unary{}, .inputs = {tensor}, .element = element(tensor)}));
   }
   const Shape& shape = graph_.shape(own);
   std::vector<uint32_t> perm(shape.rank());
@@ -130,6 +193,9 @@ Status GraphBuilder::AddOutput(const std::string& name, TensorIndex tensor) {
 Result<graph::Graph> GraphBuilder::Finish() {
   TRY(graph::Verify(graph_));
   is_port_.clear();
+  elements_.clear();
+  as_int8_.clear();
+  ranges_.clear();
   name_uses_.clear();
   return std::exchange(graph_, {});
 }

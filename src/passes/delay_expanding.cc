@@ -9,10 +9,14 @@ namespace {
 
 constexpr size_t kNoNode = SIZE_MAX;
 
+uint64_t BytesOf(const graph::Tensor& tensor) {
+  return tensor.shape.Elements() * DTypeBytes(tensor.dtype);
+}
+
 bool Expands(const graph::Graph& graph, const graph::Node& node) {
   uint64_t operands = 0;
-  for (const graph::TensorIndex input : node.inputs) operands += graph.shape(input).Elements();
-  return graph.shape(node.output).Elements() > operands;
+  for (const graph::TensorIndex input : node.inputs) operands += BytesOf(graph.tensor(input));
+  return BytesOf(graph.tensor(node.output)) > operands;
 }
 
 /// Producer of each tensor, by position in graph.nodes.

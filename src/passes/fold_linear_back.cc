@@ -18,6 +18,8 @@ std::optional<uint32_t> FoldableAxis(const graph::Graph& graph, const Node& prod
   if (producer.activation != Activation{} || producer.residual != graph::Residual::kNone) {
     return std::nullopt;
   }
+  // Where the roundings of integer sums lie is part of their meaning.
+  if (producer.weight_type == graph::WeightType::kDot8) return std::nullopt;
   const Shape& out = graph.shape(producer.output);
   switch (producer.kind()) {
     case OpKind::kConv:

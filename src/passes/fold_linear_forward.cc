@@ -89,6 +89,7 @@ void Fold(Rewriter& rewriter, NodeIndex index) {
   const Node& node = graph.node(index);
   const bool is_conv = node.kind() == graph::OpKind::kConv;
   if ((!is_conv && node.kind() != graph::OpKind::kDense) || node.source == nullptr) return;
+  if (node.weight_type == graph::WeightType::kDot8) return;
   const Node* producer = rewriter.SoleProducer(node.inputs[0]);
   if (producer == nullptr || producer->activation != Activation{}) return;
   const Shape& in = graph.shape(node.inputs[0]);

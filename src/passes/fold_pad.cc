@@ -15,12 +15,12 @@ using graph::Node;
 using graph::NodeIndex;
 using graph::Window;
 
-/// The window with the spatial pads added, or nothing if the Pad does more than add zeros around
+/// The window with the spatial pads added, or nothing if the Pad does more than add `zero` around
 /// the image, or too many.
-std::optional<Window> Widened(const graph::Graph& graph, const Node& pad_node,
-                              const Window& window) {
+std::optional<Window> Widened(const graph::Graph& graph, const Node& pad_node, const Window& window,
+                              float zero) {
   const auto* pad = std::get_if<graph::Pad>(&pad_node.attrs);
-  if (pad == nullptr || pad->mode != graph::PadMode::kConstant || pad->value != 0 ||
+  if (pad == nullptr || pad->mode != graph::PadMode::kConstant || pad->value != zero ||
       pad->before.size() != 4) {
     return std::nullopt;
   }
@@ -92,7 +92,11 @@ void Fold(Rewriter& rewriter, NodeIndex index) {
   if (pad == nullptr) return;
   const auto* conv = std::get_if<graph::Conv>(&node.attrs);
   const auto* pool = std::get_if<graph::Pool>(&node.attrs);
-  const auto wide = Widened(rewriter.graph(), *pad, conv ? conv->window : pool->window);
+  // What integer sums take outside of the image is what stands for zero.
+  const bool integers = node.weight_type == graph::WeightType::kDot8;
+  if (integers && node.integer.in_source == graph::QuantizationSource::kTensor) return;
+  const float zero = integers ? static_cast<float>(node.integer.in_zero) : 0.0F;
+  const auto wide = Widened(rewriter.graph(), *pad, conv ? conv->window : pool->window, zero);
   if (!wide) return;
   Node folded = node;
   folded.inputs[0] = pad->inputs[0];

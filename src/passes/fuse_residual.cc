@@ -37,7 +37,7 @@ bool TryFuse(Rewriter& rewriter, NodeIndex index, size_t operand, bool is_latest
   const Node& add = rewriter.graph().node(index);
   const Node* producer = rewriter.SoleProducer(add.inputs[operand]);
   if (producer == nullptr || !graph::AllowsResidual(producer->kind()) ||
-      producer->residual != Residual::kNone) {
+      producer->residual != Residual::kNone || producer->weight_type == graph::WeightType::kDot8) {
     return false;
   }
   if (!is_latest && !MayWait(rewriter.graph(), *producer)) return false;

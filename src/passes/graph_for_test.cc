@@ -43,7 +43,12 @@ TensorIndex GraphForTest::Add(graph::Attributes attrs, std::vector<TensorIndex> 
   for (TensorIndex input : node.inputs) shapes.push_back(shape(input));
   const auto inferred = graph::InferShape(node, shapes, graph_.stage, declared);
   if (!inferred.ok()) ADD_FAILURE() << inferred.error().message;
-  node.output = graph_.AddTensor(fmt::format("t{}", graph_.tensors.size()), inferred.value());
+  std::vector<DType> dtypes;
+  for (TensorIndex input : node.inputs) dtypes.push_back(graph_.tensor(input).dtype);
+  const auto dtype = graph::InferDType(node, dtypes, DType::kFloat32);
+  if (!dtype.ok()) ADD_FAILURE() << dtype.error().message;
+  node.output =
+      graph_.AddTensor(fmt::format("t{}", graph_.tensors.size()), inferred.value(), dtype.value());
   const TensorIndex output = node.output;
   graph_.AddNode(std::move(node));
   return output;
@@ -54,6 +59,50 @@ std::vector<float> GraphForTest::Floats(uint64_t count, float low, float high) {
   std::vector<float> values(count);
   for (float& value : values) value = uniform(random_);
   return values;
+}
+
+TensorIndex GraphForTest::Quantize(TensorIndex x, graph::Quantization to) {
+  return Add(graph::Quantize{.out = to}, {x});
+}
+
+TensorIndex GraphForTest::Dequantize(TensorIndex x, graph::Quantization from) {
+  return Add(graph::Dequantize{.in = from}, {x});
+}
+
+void GraphForTest::QuantizeWeight(TensorIndex layer, bool per_channel) {
+  const auto made = [&](const graph::Node& node) { return node.output == layer; };
+  graph::Node& node = *std::find_if(graph_.nodes.begin(), graph_.nodes.end(), made);
+  WeightSource source = *node.source;
+  const Shape shape = source.weight->shape;
+  const bool outputs_last = node.kind() == graph::OpKind::kDense &&
+                            source.dense_order == graph::DenseOrder::kInputsByOutputs;
+  const uint32_t axis = outputs_last ? 1 : 0;
+  const uint32_t channels = shape[axis];
+  const uint64_t stride = outputs_last ? 1 : shape.Elements() / channels;
+  auto from = std::make_shared<graph::DequantizedFrom>();
+  from->axis = axis;
+  for (uint32_t n = 0; n < (per_channel ? channels : 1); ++n) {
+    from->scale.push_back(std::ldexp(1.0F, -static_cast<int>(6 + n % 3)));
+    from->zero.push_back(static_cast<int32_t>(100 + n));
+  }
+  auto bytes = std::make_shared<std::vector<std::byte>>(shape.Elements());
+  std::vector<float> floats(shape.Elements());
+  for (uint64_t i = 0; i < floats.size(); ++i) {
+    const size_t at = i / stride % channels % from->scale.size();
+    const auto q = static_cast<uint8_t>(random_() & 0xFFU);
+    (*bytes)[i] = static_cast<std::byte>(q);
+    floats[i] = from->scale[at] * static_cast<float>(q - from->zero[at]);
+  }
+  auto integers = std::make_shared<graph::Constant>();
+  integers->dtype = DType::kUint8;
+  integers->shape = shape;
+  integers->bytes = Bytes(*bytes);
+  integers->owner = std::move(bytes);
+  from->integers = std::move(integers);
+  auto weight = std::make_shared<graph::Constant>(*MakeConstant(shape, std::move(floats)));
+  weight->from = std::move(from);
+  source.weight = std::move(weight);
+  node.source = std::make_shared<WeightSource>(std::move(source));
 }
 
 TensorIndex GraphForTest::Conv(TensorIndex x, uint32_t out_channels, graph::Window window,

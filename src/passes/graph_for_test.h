@@ -21,6 +21,10 @@ class GraphForTest {
   /// Any node; `declared` for the operators that need it. CHECKs that the shapes fit.
   graph::TensorIndex Add(graph::Attributes attrs, std::vector<graph::TensorIndex> inputs,
                          graph::WeightSource source = {}, Shape declared = {});
+  graph::TensorIndex Quantize(graph::TensorIndex x, graph::Quantization to);
+  graph::TensorIndex Dequantize(graph::TensorIndex x, graph::Quantization from);
+  /// Fills the next layers' weights with dequantised integers: a scale for all, or one a channel.
+  void QuantizeWeight(graph::TensorIndex layer, bool per_channel);
   graph::TensorIndex Conv(graph::TensorIndex x, uint32_t out_channels, graph::Window window = {},
                           uint32_t groups = 1);
   graph::TensorIndex Dense(graph::TensorIndex x, uint32_t outputs);
@@ -38,6 +42,7 @@ class GraphForTest {
   graph::TensorIndex Transpose(graph::TensorIndex x, std::vector<uint32_t> perm);
   graph::TensorIndex Mean(graph::TensorIndex x, std::vector<uint32_t> axes);
 
+  graph::Graph& mutable_graph() { return graph_; }
   Shape shape(graph::TensorIndex tensor) const { return graph_.shape(tensor); }
   const graph::Graph& graph() const { return graph_; }
   std::vector<float> Floats(uint64_t count, float low, float high);

@@ -82,10 +82,31 @@ double Activated(const graph::Activation& activation, double x) {
   return 0;
 }
 
+/// float32, or int8.
 std::vector<double> Floats(const graph::Constant& constant) {
+  if (constant.dtype == DType::kInt8) {
+    std::vector<int8_t> integers(constant.bytes.size());
+    std::memcpy(integers.data(), constant.bytes.data(), constant.bytes.size());
+    return {integers.begin(), integers.end()};
+  }
   std::vector<float> floats(constant.bytes.size() / sizeof(float));
   std::memcpy(floats.data(), constant.bytes.data(), constant.bytes.size());
   return {floats.begin(), floats.end()};
+}
+
+/// Scale and zero point of an image.
+struct Parameters {
+  float scale = 1;
+  double zero = 0;
+};
+
+double Quantized(double x, const Parameters& to) {
+  const float steps = std::nearbyint(static_cast<float>(x) / to.scale);
+  return std::clamp(double{steps} + to.zero, 0.0, 255.0);
+}
+
+double Dequantized(double q, const Parameters& from) {
+  return double{from.scale * static_cast<float>(q - from.zero)};
 }
 
 /// Computes one node.
@@ -95,6 +116,7 @@ class Step {
       : node_(node),
         inputs_(std::move(inputs)),
         rows_(graph.stage == Stage::kRows),
+        to_integers_(graph.tensor(node.output).dtype == DType::kUint8),
         out_(Empty(graph.shape(node.output))) {}
 
   Array Run() {
@@ -106,6 +128,12 @@ class Step {
       if (residual != nullptr && before) value += residual->values[i];
       value = Activated(node_.activation, value);
       if (residual != nullptr && !before) value += residual->values[i];
+      if (node_.weight_type == graph::WeightType::kDot8 && to_integers_) {
+        value = Quantized(value, Constant(node_.integer.out));
+      }
+      if (const auto* add = std::get_if<graph::QuantizedAdd>(&node_.attrs)) {
+        value = Quantized(value, Constant(add->out));
+      }
     }
     return std::move(out_);
   }
@@ -123,6 +151,84 @@ class Step {
   }
   double Bias(size_t c) const {
     return node_.source->bias.empty() ? 0 : static_cast<double>(node_.source->bias[c]);
+  }
+
+  static Parameters Constant(const graph::Quantization& q) {
+    return {q.scale, static_cast<double>(q.zero)};
+  }
+  /// The parameters of an index's image, where a range gives them.
+  Parameters OfRange(const Index& i) const {
+    const bool alone = graph::RowsOf(in().shape).images == 1;
+    const Index at{alone ? 0 : i[0], 0, 0};
+    const Index zero{at[0], 0, 1};
+    return {static_cast<float>(inputs_[1]->At(at)), inputs_[1]->At(zero)};
+  }
+  /// Integer sums: what is taken from x (0 for other layers), and from w.
+  double InZero(const Index& i) const {
+    if (node_.integer.in_source == graph::QuantizationSource::kTensor) return OfRange(i).zero;
+    return node_.integer.in_zero;
+  }
+  double WeightZero(size_t c) const {
+    return node_.source->weight_zero.empty() ? 0 : node_.source->weight_zero[c];
+  }
+  /// A layer's value from its sum.
+  double Scaled(const Index& i, size_t c, double sum) const {
+    if (node_.weight_type != graph::WeightType::kDot8) return sum * Scale(c) + Bias(c);
+    if (!node_.source->integer_bias.empty()) sum += node_.source->integer_bias[c];
+    auto multiplier = static_cast<float>(Scale(c));
+    if (node_.integer.in_source == graph::QuantizationSource::kTensor) {
+      multiplier *= OfRange(i).scale;
+    }
+    const float scaled = static_cast<float>(sum) * multiplier;
+    return double{scaled + static_cast<float>(Bias(c))};
+  }
+
+  void ComputeQuantize(const graph::Quantize& quantize) {
+    const bool by_range = quantize.source == graph::QuantizationSource::kTensor;
+    ForEachIndex(out_.shape, [&](const Index& i) {
+      out_.At(i) = Quantized(in().At(i), by_range ? OfRange(i) : Constant(quantize.out));
+    });
+  }
+
+  void ComputeDequantize(const graph::Dequantize& dequantize) {
+    const bool by_range = dequantize.source == graph::QuantizationSource::kTensor;
+    ForEachIndex(out_.shape, [&](const Index& i) {
+      out_.At(i) = Dequantized(in().At(i), by_range ? OfRange(i) : Constant(dequantize.in));
+    });
+  }
+
+  void ComputeRowExtremes() {
+    const size_t elements = graph::RowsOf(in().shape).RowElements();
+    for (size_t row = 0; row < in().values.size() / elements; ++row) {
+      const auto begin = in().values.begin() + static_cast<ptrdiff_t>(row * elements);
+      const auto end = begin + static_cast<ptrdiff_t>(elements);
+      out_.values[2 * row] = *std::min_element(begin, end);
+      out_.values[2 * row + 1] = *std::max_element(begin, end);
+    }
+  }
+
+  /// Of each image's elements, or of its rows' extremes: the extremes of both are the same.
+  void ComputeRange() {
+    const size_t images = out_.shape[0];
+    const auto elements = static_cast<ptrdiff_t>(in().values.size() / images);
+    for (size_t n = 0; n < images; ++n) {
+      const auto begin = in().values.begin() + static_cast<ptrdiff_t>(n) * elements;
+      const auto least = static_cast<float>(*std::min_element(begin, begin + elements));
+      const auto most = static_cast<float>(*std::max_element(begin, begin + elements));
+      const float low = std::min(0.0F, least);
+      float scale = (std::max(0.0F, most) - low) / 255;
+      if (scale == 0) scale = 1;
+      out_.values[2 * n] = double{scale};
+      out_.values[2 * n + 1] = std::clamp(double{std::nearbyint(0 - low / scale)}, 0.0, 255.0);
+    }
+  }
+
+  void ComputeQuantizedAdd(const graph::QuantizedAdd& add) {
+    for (size_t i = 0; i < out_.values.size(); ++i) {
+      const double a = Dequantized(in().values[i], Constant(add.a));
+      const double b = Dequantized(inputs_[1]->values[i], Constant(add.b));
+      out_.values[i] = double{static_cast<float>(a + b)};
+    }
   }
 
   void Compute() {
@@ -166,6 +272,16 @@ class Step {
         return ComputeRecurrence(std::get<graph::Recurrence>(node_.attrs));
       case OpKind::kAttention:
         return ComputeAttention(std::get<graph::Attention>(node_.attrs));
+      case OpKind::kQuantize:
+        return ComputeQuantize(std::get<graph::Quantize>(node_.attrs));
+      case OpKind::kDequantize:
+        return ComputeDequantize(std::get<graph::Dequantize>(node_.attrs));
+      case OpKind::kRowExtremes:
+        return ComputeRowExtremes();
+      case OpKind::kQuantizationRange:
+        return ComputeRange();
+      case OpKind::kQuantizedAdd:
+        return ComputeQuantizedAdd(std::get<graph::QuantizedAdd>(node_.attrs));
       default:
         CORACLE_CHECK(false);
     }
@@ -198,10 +314,11 @@ class Step {
         for (uint32_t c = 0; c < group_in; ++c) {
           const size_t at = ((size_t{o[1]} * group_in + c) * w.kernel_h + ky) * w.kernel_w + kx;
           const uint32_t channel = o[1] / group_out * group_in + c;
-          sum += weight[at] * in().At(ImageIndex(o[0], channel, h, v));
+          sum += (weight[at] - WeightZero(o[1])) *
+                 (in().At(ImageIndex(o[0], channel, h, v)) - InZero(i));
         }
       });
-      out_.At(i) = sum * Scale(o[1]) + Bias(o[1]);
+      out_.At(i) = Scaled(i, o[1], sum);
     });
   }
 
@@ -258,10 +375,10 @@ class Step {
       for (uint32_t k = 0; k < inputs; ++k) {
         at.back() = k;
         const uint32_t row = WeightRow(source.flattened_from, k);
-        sum += in().At(at) *
-               weight[inputs_first ? size_t{row} * outputs + n : size_t{n} * inputs + row];
+        const size_t w = inputs_first ? size_t{row} * outputs + n : size_t{n} * inputs + row;
+        sum += (in().At(at) - InZero(i)) * (weight[w] - WeightZero(n));
       }
-      out_.At(i) = sum * Scale(n) + Bias(n);
+      out_.At(i) = Scaled(i, n, sum);
     });
   }
 
@@ -542,6 +659,7 @@ class Step {
   const Node& node_;
   std::vector<const Array*> inputs_;
   bool rows_;
+  bool to_integers_;
   Array out_;
 };
 

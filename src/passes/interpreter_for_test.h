@@ -1,6 +1,6 @@
 // A small interpreter of graphs of either stage, written from op.h's definitions alone: tests
-// compare what a graph computes before and after a rewrite. Slow; double sums. Shares no code with
-// kernels/ or passes/.
+// compare what a graph computes before and after a rewrite. Slow; double sums, but single precision
+// where quantised operators are defined so. Shares no code with kernels/ or passes/.
 #pragma once
 
 #include <map>

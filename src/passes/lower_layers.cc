@@ -14,7 +14,8 @@ Value Lowering::LowerImage(const Node& node) { return LowerSequence(node, Channe
 Value Lowering::LowerSequence(const Node& node, const Layout& layout) {
   std::vector<TensorIndex> inputs;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
-    inputs.push_back(InLayout(Operand(node, i), layout));
+    const bool range = i == 1 && node.weight_type == graph::WeightType::kDot8;
+    inputs.push_back(range ? RangeOperand(node) : InLayout(Operand(node, i), layout));
   }
   return Emit(node, node.attrs, std::move(inputs), layout);
 }
@@ -32,9 +33,15 @@ Value Lowering::LowerLastAxis(const Node& node, uint32_t axis) {
 Value Lowering::LowerDense(const Node& node) {
   const Value& input = Operand(node, 0);
   const uint32_t axis = input.shape.rank() - 1;
-  const Layout layout = input.layout.back() == axis ? input.layout : WithLast(input.layout, axis);
+  const bool by_range = node.integer.in_source == graph::QuantizationSource::kTensor;
+  Layout layout = input.layout.back() == axis ? input.layout : WithLast(input.layout, axis);
+  if (by_range) layout = ImagesFirst(layout);
   std::vector<TensorIndex> inputs = {InLayout(input, layout)};
-  if (node.inputs.size() == 2) inputs.push_back(InLayout(Operand(node, 1), layout));
+  if (by_range) {
+    inputs.push_back(RangeOperand(node));
+  } else if (node.inputs.size() == 2) {
+    inputs.push_back(InLayout(Operand(node, 1), layout));
+  }
   if (input.flattened_from.rank() == 0) return Emit(node, node.attrs, std::move(inputs), layout);
   Node flat = node;
   auto source = node.source == nullptr ? std::make_shared<graph::WeightSource>()

@@ -89,13 +89,20 @@ Status Lowering::LowerNode(const Node& node) {
       value = LowerLastAxis(node, std::get<graph::Softmax>(node.attrs).axis);
       break;
     case OpKind::kUnary:
-    case OpKind::kQuantize:
-    case OpKind::kDequantize:
-    case OpKind::kQuantizationRange:
-    case OpKind::kQuantizedAdd:
-    case OpKind::kRowExtremes:
       value = LowerUnary(node);
       break;
+    case OpKind::kQuantize:
+    case OpKind::kDequantize:
+      value = LowerByRange(node);
+      break;
+    case OpKind::kQuantizationRange:
+      value = LowerRange(node);
+      break;
+    case OpKind::kQuantizedAdd:
+      value = LowerQuantizedAdd(node);
+      break;
+    case OpKind::kRowExtremes:
+      CORACLE_CHECK(false);  // Verify: rows only
     case OpKind::kBinary:
       value = node.inputs.size() == 2 ? LowerBinary(node) : LowerBinaryConstant(node);
       break;
@@ -166,7 +173,8 @@ Value Lowering::Emit(const Node& node, graph::Attributes attrs, std::vector<Tens
   Node lowered = node;
   lowered.attrs = std::move(attrs);
   lowered.inputs = std::move(inputs);
-  lowered.output = rows_.AddTensor(logical_.tensor(node.output).name, PhysicalShape(shape, layout));
+  const graph::Tensor& tensor = logical_.tensor(node.output);
+  lowered.output = rows_.AddTensor(tensor.name, PhysicalShape(shape, layout), tensor.dtype);
   const Value value{lowered.output, layout, shape, {}};
   rows_.AddNode(std::move(lowered));
   return value;
@@ -178,7 +186,7 @@ TensorIndex Lowering::EmitPlain(const std::string& name, graph::Attributes attrs
   node.name = name;
   node.attrs = std::move(attrs);
   node.inputs = {input};
-  node.output = rows_.AddTensor(name, shape);
+  node.output = rows_.AddTensor(name, shape, rows_.tensor(input).dtype);
   const TensorIndex output = node.output;
   rows_.AddNode(std::move(node));
   return output;

@@ -39,10 +39,15 @@ class Lowering {
   Value LowerDense(const graph::Node& node);
   Value LowerMatMul(const graph::Node& node);
   Value LowerLastAxis(const graph::Node& node, uint32_t axis);
-  /// All operands and the result in `layout`.
+  /// All operands (but a range) and the result in `layout`.
   Value LowerSequence(const graph::Node& node, const Layout& layout);
   Value LowerAttention(const graph::Node& node);
   Value LowerUnary(const graph::Node& node);
+  /// Quantize, Dequantize: constant parameters, or a range.
+  Value LowerByRange(const graph::Node& node);
+  /// Becomes RowExtremes and QuantizationRange.
+  Value LowerRange(const graph::Node& node);
+  Value LowerQuantizedAdd(const graph::Node& node);
   Value LowerBinary(const graph::Node& node);
   Value LowerBinaryConstant(const graph::Node& node);
   Value LowerConcat(const graph::Node& node);
@@ -56,6 +61,8 @@ class Lowering {
   const Value& Operand(const graph::Node& node, size_t operand) const;
   /// `value` in `layout`: itself, or the result of a Reshape or Transpose that is emitted here.
   graph::TensorIndex InLayout(const Value& value, const Layout& layout);
+  /// The node's second operand, a range [N,1,2].
+  graph::TensorIndex RangeOperand(const graph::Node& node);
   /// `value` with axes of 1 put before its own until it has `rank`.
   Value WithRank(const Value& value, uint32_t rank);
   /// The value under another logical shape with the same elements in the same order.
@@ -81,6 +88,9 @@ class Lowering {
   std::vector<std::vector<const graph::Node*>> uses_;  // by logical tensor
   std::vector<bool> is_output_;                        // by logical tensor
 };
+
+/// `layout` with logical axis 0 first, for a tensor of rank 3 and more (RowsOf).
+Layout ImagesFirst(const Layout& layout);
 
 /// The constant's elements in the order that `layout` gives them. Shares the bytes if it is the
 /// order that they have.

@@ -54,6 +54,20 @@ size_t FuseAttention(graph::Graph& graph);
 /// kRows only; differs by rounding.
 size_t SplitGlobalPooling(graph::Graph& graph);
 
+/// Conv and Dense of a dequantised input and a dequantised constant weight [, activation]
+/// [, Quantize]: sums of integers (WeightType::kDot8).
+size_t FuseIntegerSums(graph::Graph& graph);
+
+/// What a model multiplies integer sums by and adds to them, into the node that makes them.
+size_t ScaleIntegerSums(graph::Graph& graph);
+
+/// Dequantize and Dequantize, Add [, activation], Quantize: QuantizedAdd.
+size_t FuseQuantizedAdd(graph::Graph& graph);
+
+/// Operators that pass elements through between a Dequantize and a Quantize with the same
+/// parameters: on integers. A Quantize directly after such a Dequantize vanishes.
+size_t KeepQuantized(graph::Graph& graph);
+
 /// A Unary into the node before it.
 size_t FuseActivation(graph::Graph& graph);
 

@@ -20,7 +20,8 @@ struct Pass {
 };
 
 /// Patterns first, while their pieces are whole; folding before fusing, so that a scale reaches its
-/// weights before an activation comes between.
+/// weights before an activation comes between; integers before activations and shifts are fused,
+/// which would hide the layers between dequantisation and quantisation.
 constexpr std::array kLogicalPasses = {
     Pass{"simplify", &Simplify},
     Pass{"share common", &ShareCommon},
@@ -31,6 +32,10 @@ constexpr std::array kLogicalPasses = {
     Pass{"fuse gated residual", &FuseGatedResidual},
     Pass{"fold pad", &FoldPad},
     Pass{"fold linear back", &FoldLinearBack},
+    Pass{"fuse integer sums", &FuseIntegerSums},
+    Pass{"scale integer sums", &ScaleIntegerSums},
+    Pass{"fuse quantized add", &FuseQuantizedAdd},
+    Pass{"keep quantized", &KeepQuantized},
     Pass{"fold matmul scale", &FoldMatMulScale},
     Pass{"fuse attention", &FuseAttention},
     Pass{"fold linear forward", &FoldLinearForward},

@@ -63,8 +63,11 @@ void Rewriter::SetNode(NodeIndex index, Node node) {
   for (TensorIndex input : old.inputs) RemoveIfUnused(input);
 }
 
+void Rewriter::SetDType(TensorIndex tensor, DType dtype) { graph_.tensor(tensor).dtype = dtype; }
+
 void Rewriter::ReplaceUses(TensorIndex from, TensorIndex to) {
   CORACLE_CHECK(from != to && graph_.shape(from) == graph_.shape(to));
+  CORACLE_CHECK(graph_.tensor(from).dtype == graph_.tensor(to).dtype);
   ++rewrites_;
   for (NodeIndex user : std::exchange(uses_[Position(from)], {})) {
     std::vector<TensorIndex>& inputs = graph_.node(user).inputs;

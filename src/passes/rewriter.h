@@ -36,8 +36,10 @@ class Rewriter {
   /// Replaces the node at `index` by `node`, which must have the same output and read only tensors
   /// computed before it.
   void SetNode(graph::NodeIndex index, graph::Node node);
-  /// Makes every node and graph output read `to` instead of `from`. Requires: same shape; `to` is
-  /// computed before every reader of `from`.
+  /// Gives `tensor` another element type. Its producer and readers must be rewritten to match.
+  void SetDType(graph::TensorIndex tensor, DType dtype);
+  /// Makes every node and graph output read `to` instead of `from`. Requires: same shape and type;
+  /// `to` is computed before every reader of `from`.
   void ReplaceUses(graph::TensorIndex from, graph::TensorIndex to);
 
   /// Rewrites so far.

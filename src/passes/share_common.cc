@@ -28,12 +28,15 @@ bool SameSource(const graph::WeightSource* a, const graph::WeightSource* b) {
   if (a == nullptr || b == nullptr) return false;
   return SameConstant(a->weight.get(), b->weight.get()) && a->dense_order == b->dense_order &&
          a->flattened_from == b->flattened_from && a->scale == b->scale && a->bias == b->bias &&
-         a->initial_state == b->initial_state;
+         a->weight_zero == b->weight_zero && a->integer_bias == b->integer_bias &&
+         a->weight_steps == b->weight_steps && a->initial_state == b->initial_state;
 }
 
 bool SameNode(const graph::Graph& graph, const Node& a, const Node& b) {
   return a.attrs == b.attrs && a.inputs == b.inputs && a.activation == b.activation &&
-         a.residual == b.residual && graph.shape(a.output) == graph.shape(b.output) &&
+         a.residual == b.residual && a.weight_type == b.weight_type && a.integer == b.integer &&
+         graph.shape(a.output) == graph.shape(b.output) &&
+         graph.tensor(a.output).dtype == graph.tensor(b.output).dtype &&
          SameSource(a.source.get(), b.source.get());
 }
 

@@ -33,22 +33,66 @@ Manifest WithChunkTable() {
 }
 
 /// Appends a node whose output shape is the inferred one (or `declared`), as a graph output too.
-TensorIndex Append(graph::Graph& graph, Attributes attrs, std::vector<TensorIndex> inputs,
-                   Shape declared = {}) {
-  Node node;
+TensorIndex AppendNode(graph::Graph& graph, Node node, Shape declared = {},
+                       DType dtype = DType::kFloat32) {
   node.name = std::to_string(graph.nodes.size());
-  node.attrs = std::move(attrs);
-  node.inputs = std::move(inputs);
   std::vector<Shape> shapes;
   for (const TensorIndex input : node.inputs) shapes.push_back(graph.shape(input));
   const auto shape = graph::InferShape(node, shapes, graph::Stage::kRows, declared);
   CORACLE_CHECK(shape.ok());
-  node.output = graph.AddTensor(node.name, *shape);
+  std::vector<DType> dtypes;
+  for (const TensorIndex input : node.inputs) dtypes.push_back(graph.tensor(input).dtype);
+  const auto element = graph::InferDType(node, dtypes, dtype);
+  CORACLE_CHECK(element.ok());
+  node.output = graph.AddTensor(node.name, *shape, *element);
+  graph.AddNode(node);
+  // Integers are no port's.
+  if (*element != DType::kFloat32) return node.output;
   graph::Port port{.name = node.name, .tensor = node.output, .shape = *shape, .perm = {}};
   for (uint32_t axis = 0; axis < shape->rank(); ++axis) port.perm.push_back(axis);
   graph.outputs.push_back(port);
-  graph.AddNode(node);
   return node.output;
+}
+
+TensorIndex Append(graph::Graph& graph, Attributes attrs, std::vector<TensorIndex> inputs,
+                   Shape declared = {}) {
+  Node node;
+  node.attrs = std::move(attrs);
+  node.inputs = std::move(inputs);
+  return AppendNode(graph, std::move(node), declared);
+}
+
+/// The quantised operators, and layers of each weight type, on tensors of integers.
+void AppendQuantised(graph::Graph& g, TensorIndex x) {
+  const graph::Quantization some{.scale = 0.5F, .zero = 7};
+  const TensorIndex q = Append(g, graph::Quantize{.out = some}, {x});
+  const TensorIndex pooled = Append(
+      g, graph::Pool{.kind = graph::PoolKind::kMax, .window = {.kernel_h = 2, .kernel_w = 2}}, {q});
+  Append(g, graph::Dequantize{.in = some}, {pooled});
+  Append(g, graph::QuantizedAdd{.a = some, .b = {.scale = 2, .zero = 1}, .out = some}, {q, q});
+  const TensorIndex extremes = Append(g, graph::RowExtremes{}, {x});
+  const TensorIndex range = Append(g, graph::QuantizationRange{}, {extremes});
+  constexpr auto kByRange = graph::QuantizationSource::kTensor;
+  const TensorIndex dynamic = Append(g, graph::Quantize{.out = {}, .source = kByRange}, {x, range});
+  Append(g, graph::Dequantize{.in = {}, .source = kByRange}, {dynamic, range});
+
+  Node sums;
+  sums.attrs = graph::Conv{.window = {}, .out_channels = 6};
+  sums.inputs = {dynamic, range};
+  sums.weight_type = graph::WeightType::kDot8;
+  sums.integer.in_source = kByRange;
+  AppendNode(g, sums);
+  sums.attrs = graph::Dense{.out_features = 5};
+  sums.inputs = {q};
+  sums.integer = {.in_source = graph::QuantizationSource::kConstant, .in_zero = 7, .out = some};
+  AppendNode(g, sums, {}, DType::kUint8);
+  for (const auto type : {graph::WeightType::kInt8, graph::WeightType::kInt4}) {
+    Node smaller;
+    smaller.attrs = graph::Dense{.out_features = 4};
+    smaller.inputs = {x};
+    smaller.weight_type = type;
+    AppendNode(g, smaller);
+  }
 }
 
 /// One node of every operator, each attribute different from its default where that is valid.
@@ -142,12 +186,7 @@ Manifest EveryOperator() {
       graph::Attention{
           .scale = 0.5F, .mask = graph::AttentionMask::kConstant, .mask_shape = Shape{1, 8, 1, 8}},
       {x, x, x});
-  const TensorIndex quantized = Append(g, graph::Quantize{.out = {0.5F, 7}}, {x});
-  Append(g, graph::Dequantize{.in = {0.5F, 7}}, {quantized});
-  const TensorIndex extremes = Append(g, graph::RowExtremes{}, {x}, Shape{1, 8, 2});
-  Append(g, graph::QuantizationRange{}, {extremes}, Shape{1, 1, 2});
-  Append(g, graph::QuantizedAdd{.a = {0.5F, 7}, .b = {0.25F, 8}, .out = {1, 9}},
-         {quantized, quantized});
+  AppendQuantised(g, x);
   return manifest;
 }
 
@@ -166,6 +205,8 @@ TEST(ManifestCodecTest, RoundTripsByteByByte) {
       EXPECT_EQ(decoded->graph.nodes[i].attrs, manifest.graph.nodes[i].attrs) << i;
       EXPECT_EQ(decoded->graph.nodes[i].activation, manifest.graph.nodes[i].activation) << i;
       EXPECT_EQ(decoded->graph.nodes[i].weights, manifest.graph.nodes[i].weights) << i;
+      EXPECT_EQ(decoded->graph.nodes[i].weight_type, manifest.graph.nodes[i].weight_type) << i;
+      EXPECT_EQ(decoded->graph.nodes[i].integer, manifest.graph.nodes[i].integer) << i;
     }
     EXPECT_EQ(decoded->graph.tensors, manifest.graph.tensors);
     EXPECT_EQ(decoded->graph.inputs, manifest.graph.inputs);

@@ -59,6 +59,21 @@ EmitResult EmitDepthToSpace(const OnnxNode& node, GraphBuilder& builder);
 EmitResult EmitSpaceToDepth(const OnnxNode& node, GraphBuilder& builder);
 Result<std::vector<graph::TensorIndex>> EmitSplit(const OnnxNode& node, GraphBuilder& builder);
 
+// emit_quantize.cc
+EmitResult EmitQuantizeLinear(const OnnxNode& node, GraphBuilder& builder);
+EmitResult EmitDequantizeLinear(const OnnxNode& node, GraphBuilder& builder);
+/// The quantised tensor, its scale and its zero point (both scalars).
+Result<std::vector<graph::TensorIndex>> EmitDynamicQuantizeLinear(const OnnxNode& node,
+                                                                  GraphBuilder& builder);
+
+// emit_integer.cc
+EmitResult EmitQLinearConv(const OnnxNode& node, GraphBuilder& builder);
+EmitResult EmitQLinearMatMul(const OnnxNode& node, GraphBuilder& builder);
+EmitResult EmitConvInteger(const OnnxNode& node, GraphBuilder& builder);
+EmitResult EmitMatMulInteger(const OnnxNode& node, GraphBuilder& builder);
+EmitResult EmitQuantizedBinary(const OnnxNode& node, GraphBuilder& builder);  ///< QLinearAdd, Mul
+EmitResult EmitQuantizedGlobalAveragePool(const OnnxNode& node, GraphBuilder& builder);
+
 // emit_resize.cc
 EmitResult EmitResize(const OnnxNode& node, GraphBuilder& builder);  ///< Upsample too
 

@@ -5,28 +5,18 @@
 
 #include "graph/verify.h"
 #include "import/onnx/emit.h"
-#include "import/onnx/window.h"
+#include "import/onnx/products.h"
 
 namespace coracle::import {
 
 using graph::TensorIndex;
 
-namespace {
-
-/// What Conv and ConvTranspose read alike.
-struct Convolution {
-  TensorIndex x;
-  Shape x_shape;  ///< as the model has it: rank 3 or 4
-  ConstantPtr weight;
-  uint32_t groups = 1;
-  WindowAttributes window;
-};
-
-Result<Convolution> ReadConvolution(const OnnxNode& node, const GraphBuilder& builder) {
+Result<Convolution> ReadConvolution(const OnnxNode& node, const GraphBuilder& builder,
+                                    TensorIndex x, ConstantPtr constant) {
   Convolution conv;
-  TRY_ASSIGN(conv.x, node.Tensor(0));
-  conv.x_shape = builder.shape(conv.x);
-  TRY_ASSIGN(conv.weight, node.FloatConstant(1));
+  conv.x = x;
+  conv.x_shape = builder.shape(x);
+  conv.weight = std::move(constant);
   const Shape& weight = conv.weight->shape;
   if (weight.rank() != conv.x_shape.rank() || weight.rank() < 3 || weight.Elements() == 0) {
     return node.Unsupported(fmt::format("its weight {} does not fit its input {}",
@@ -44,11 +34,11 @@ Result<Convolution> ReadConvolution(const OnnxNode& node, const GraphBuilder& bu
   return conv;
 }
 
+namespace {
+
 Result<std::shared_ptr<graph::WeightSource>> MakeSource(const OnnxNode& node,
-                                                        const ConstantPtr& weight,
                                                         uint32_t out_channels) {
   auto source = std::make_shared<graph::WeightSource>();
-  source->weight = WithShape(weight, AsImage(weight->shape));
   if (node.HasInput(2)) {
     TRY_ASSIGN(source->bias, node.Floats(2));
     if (source->bias.size() != out_channels) {
@@ -61,12 +51,15 @@ Result<std::shared_ptr<graph::WeightSource>> MakeSource(const OnnxNode& node,
 
 /// Emits `attrs` on the input as an image, and gives the result the model's rank again.
 EmitResult EmitOnImage(const OnnxNode& node, GraphBuilder& builder, const Convolution& conv,
-                       graph::Attributes attrs, std::shared_ptr<const graph::WeightSource> source) {
+                       graph::Attributes attrs, std::shared_ptr<graph::WeightSource> source,
+                       NodeParts parts) {
   TRY_ASSIGN(const TensorIndex image,
              builder.Reshape(node.name() + "/image", conv.x, AsImage(conv.x_shape)));
-  TRY_ASSIGN(const TensorIndex out, builder.Emit(node.name(), {.attrs = std::move(attrs),
-                                                               .inputs = {image},
-                                                               .source = std::move(source)}));
+  source->weight = WithShape(conv.weight, AsImage(conv.weight->shape));
+  parts.attrs = std::move(attrs);
+  parts.inputs.insert(parts.inputs.begin(), image);
+  parts.source = std::move(source);
+  TRY_ASSIGN(const TensorIndex out, builder.Emit(node.name(), std::move(parts)));
   if (conv.x_shape.rank() == 4) return out;
   const Shape& shape = builder.shape(out);
   return builder.Reshape(node.name() + "/row", out, {shape[0], shape[1], shape[3]});
@@ -104,8 +97,8 @@ Status ResolveTransposedPads(const OnnxNode& node, WindowAttributes& window,
 
 }  // namespace
 
-EmitResult EmitConv(const OnnxNode& node, GraphBuilder& builder) {
-  TRY_ASSIGN(Convolution conv, ReadConvolution(node, builder));
+EmitResult EmitConvolution(const OnnxNode& node, GraphBuilder& builder, Convolution conv,
+                           std::shared_ptr<graph::WeightSource> source, NodeParts parts) {
   const Shape& weight = conv.weight->shape;
   const uint32_t out_channels = weight[0];
   if (uint64_t{weight[1]} * conv.groups != conv.x_shape[1]) {
@@ -113,13 +106,22 @@ EmitResult EmitConv(const OnnxNode& node, GraphBuilder& builder) {
                                       weight.ToString(), conv.groups, conv.x_shape[1]));
   }
   ResolveSamePads(conv.window);
-  TRY_ASSIGN(auto source, MakeSource(node, conv.weight, out_channels));
   const graph::Conv attrs{ToGraphWindow(conv.window), conv.groups, out_channels};
-  return EmitOnImage(node, builder, conv, attrs, std::move(source));
+  return EmitOnImage(node, builder, conv, attrs, std::move(source), std::move(parts));
+}
+
+EmitResult EmitConv(const OnnxNode& node, GraphBuilder& builder) {
+  TRY_ASSIGN(const TensorIndex x, node.Tensor(0));
+  TRY_ASSIGN(ConstantPtr weight, node.FloatConstant(1));
+  TRY_ASSIGN(Convolution conv, ReadConvolution(node, builder, x, std::move(weight)));
+  TRY_ASSIGN(auto source, MakeSource(node, conv.weight->shape[0]));
+  return EmitConvolution(node, builder, std::move(conv), std::move(source), {});
 }
 
 EmitResult EmitConvTranspose(const OnnxNode& node, GraphBuilder& builder) {
-  TRY_ASSIGN(Convolution conv, ReadConvolution(node, builder));
+  TRY_ASSIGN(const TensorIndex x, node.Tensor(0));
+  TRY_ASSIGN(ConstantPtr constant, node.FloatConstant(1));
+  TRY_ASSIGN(Convolution conv, ReadConvolution(node, builder, x, std::move(constant)));
   const Shape& weight = conv.weight->shape;
   const uint64_t out_channels = uint64_t{weight[1]} * conv.groups;
   if (weight[0] != conv.x_shape[1] || out_channels > graph::kMaxDimension) {
@@ -129,11 +131,11 @@ EmitResult EmitConvTranspose(const OnnxNode& node, GraphBuilder& builder) {
   TRY_ASSIGN(auto output_pad, SpatialInts(node, "output_padding", conv.window.axes.size(), 0, 0));
   TRY(ResolveTransposedPads(node, conv.window, output_pad));
   const auto channels = static_cast<uint32_t>(out_channels);
-  TRY_ASSIGN(auto source, MakeSource(node, conv.weight, channels));
+  TRY_ASSIGN(auto source, MakeSource(node, channels));
   graph::ConvTranspose attrs{ToGraphWindow(conv.window), conv.groups, channels};
   attrs.output_pad_h = output_pad.size() == 2 ? output_pad[0] : 0;
   attrs.output_pad_w = output_pad.back();
-  return EmitOnImage(node, builder, conv, attrs, std::move(source));
+  return EmitOnImage(node, builder, conv, attrs, std::move(source), {});
 }
 
 }  // namespace coracle::import

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "graph/verify.h"
-#include "import/onnx/emit.h"
+#include "import/onnx/products.h"
 
 namespace coracle::import {
 
@@ -23,7 +23,7 @@ std::vector<uint32_t> SwapLastTwo(uint32_t rank) {
 /// Dense over the last axis of `x`. `weight` is a matrix.
 EmitResult EmitDense(const OnnxNode& node, GraphBuilder& builder, TensorIndex x,
                      const ConstantPtr& weight, DenseOrder order,
-                     std::shared_ptr<graph::WeightSource> source) {
+                     std::shared_ptr<graph::WeightSource> source, NodeParts parts = {}) {
   const bool inputs_first = order == DenseOrder::kInputsByOutputs;
   const uint32_t inputs = weight->shape[inputs_first ? 0 : 1];
   const uint32_t outputs = weight->shape[inputs_first ? 1 : 0];
@@ -34,8 +34,10 @@ EmitResult EmitDense(const OnnxNode& node, GraphBuilder& builder, TensorIndex x,
   }
   source->weight = weight;
   source->dense_order = order;
-  return builder.Emit(node.name(),
-                      {.attrs = graph::Dense{outputs}, .inputs = {x}, .source = std::move(source)});
+  parts.attrs = graph::Dense{outputs};
+  parts.inputs.insert(parts.inputs.begin(), x);
+  parts.source = std::move(source);
+  return builder.Emit(node.name(), std::move(parts));
 }
 
 /// A constant as a matrix: leading dimensions of 1 dropped; a vector as one row or one column.
@@ -68,26 +70,6 @@ Shape WithAppended(const Shape& shape, uint32_t dim) {
   return out;
 }
 
-/// x W for a constant W.
-EmitResult MultiplyByConstant(const OnnxNode& node, GraphBuilder& builder, TensorIndex x,
-                              const ConstantPtr& right) {
-  const bool vector = right->shape.rank() == 1;
-  TRY_ASSIGN(const ConstantPtr matrix, AsMatrix(node, right, true));
-  TRY_ASSIGN(const TensorIndex y, EmitDense(node, builder, x, matrix, DenseOrder::kInputsByOutputs,
-                                            std::make_shared<graph::WeightSource>()));
-  const Shape& shape = builder.shape(y);
-  Shape wanted = vector ? WithoutAxis(shape, shape.rank() - 1) : shape;
-  // Leading 1s of the constant raise the result's rank.
-  const uint32_t rank = right->shape.rank() - (builder.shape(x).rank() == 1 ? 1 : 0);
-  if (!vector && rank > wanted.rank()) {
-    Shape raised;
-    for (uint32_t i = wanted.rank(); i < rank; ++i) raised.Append(1);
-    for (const uint32_t dim : wanted.dims()) raised.Append(dim);
-    wanted = raised;
-  }
-  return builder.Reshape(node.name() + "/shape", y, wanted);
-}
-
 /// W x for a constant W, as (x' W')': Dense multiplies from the right.
 EmitResult MultiplyConstantBy(const OnnxNode& node, GraphBuilder& builder, const ConstantPtr& left,
                               TensorIndex x) {
@@ -106,6 +88,28 @@ EmitResult MultiplyConstantBy(const OnnxNode& node, GraphBuilder& builder, const
              builder.Transpose(node.name() + "/back", product, SwapLastTwo(rank)));
   if (!vector) return y;
   return builder.Reshape(node.name() + "/shape", y, WithoutAxis(builder.shape(y), rank - 2));
+}
+
+}  // namespace
+
+EmitResult EmitProduct(const OnnxNode& node, GraphBuilder& builder, TensorIndex x,
+                       const ConstantPtr& right, std::shared_ptr<graph::WeightSource> source,
+                       NodeParts parts) {
+  const bool vector = right->shape.rank() == 1;
+  TRY_ASSIGN(const ConstantPtr matrix, AsMatrix(node, right, true));
+  TRY_ASSIGN(const TensorIndex y, EmitDense(node, builder, x, matrix, DenseOrder::kInputsByOutputs,
+                                            std::move(source), std::move(parts)));
+  const Shape& shape = builder.shape(y);
+  Shape wanted = vector ? WithoutAxis(shape, shape.rank() - 1) : shape;
+  // Leading 1s of the constant raise the result's rank.
+  const uint32_t rank = right->shape.rank() - (builder.shape(x).rank() == 1 ? 1 : 0);
+  if (!vector && rank > wanted.rank()) {
+    Shape raised;
+    for (uint32_t i = wanted.rank(); i < rank; ++i) raised.Append(1);
+    for (const uint32_t dim : wanted.dims()) raised.Append(dim);
+    wanted = raised;
+  }
+  return builder.Reshape(node.name() + "/shape", y, wanted);
 }
 
 EmitResult MultiplyTensors(const OnnxNode& node, GraphBuilder& builder, TensorIndex a,
@@ -128,6 +132,8 @@ EmitResult MultiplyTensors(const OnnxNode& node, GraphBuilder& builder, TensorIn
   if (row) wanted = WithoutAxis(wanted, wanted.rank() - (column ? 1 : 2));
   return builder.Reshape(node.name() + "/shape", y, wanted);
 }
+
+namespace {
 
 struct GemmAttributes {
   float alpha = 1;
@@ -196,7 +202,7 @@ EmitResult EmitMatMul(const OnnxNode& node, GraphBuilder& builder) {
   TRY_ASSIGN(const Value b, node.Input(1));
   if (b.is_constant()) {
     TRY_ASSIGN(const ConstantPtr right, node.FloatConstant(1));
-    return MultiplyByConstant(node, builder, a.tensor, right);
+    return EmitProduct(node, builder, a.tensor, right, std::make_shared<graph::WeightSource>(), {});
   }
   if (a.is_constant()) {
     TRY_ASSIGN(const ConstantPtr left, node.FloatConstant(0));

@@ -184,7 +184,7 @@ EmitResult EmitVariadic(const OnnxNode& node, GraphBuilder& builder) {
                                static_cast<float>(node.input_count()));
 }
 
-EmitResult EmitCast(const OnnxNode& node, GraphBuilder& /*builder*/) {
+EmitResult EmitCast(const OnnxNode& node, GraphBuilder& builder) {
   TRY_ASSIGN(const TensorIndex x, node.Tensor(0));
   TRY_ASSIGN(const int64_t to, node.Int("to", 0));
   if (to < 0 || to > std::numeric_limits<int32_t>::max())
@@ -193,10 +193,19 @@ EmitResult EmitCast(const OnnxNode& node, GraphBuilder& /*builder*/) {
   if (to == onnx::TensorProto::BFLOAT16) {
     return node.Unsupported("activations as bfloat16 are not supported");
   }
-  if (!IsFloating(dtype)) {
+  const DType from = builder.element(x);
+  if (dtype == from) return x;
+  if (!IsFloating(dtype) && (dtype != DType::kInt32 || from == DType::kFloat32)) {
     return node.Unsupported(fmt::format("activations as {} are not supported", DTypeName(dtype)));
   }
-  return x;  // every activation is float32
+  if (from == DType::kFloat32) return x;  // every activation with a fraction is float32
+  const DType element = IsFloating(dtype) ? DType::kFloat32 : DType::kInt32;
+  if (from == DType::kInt32) {
+    return builder.Emit(node.name(), {.attrs = graph::Unary{}, .inputs = {x}, .element = element});
+  }
+  return builder.Emit(
+      node.name(),
+      {.attrs = graph::Dequantize{.in = PlainIntegers(from)}, .inputs = {x}, .element = element});
 }
 
 EmitResult EmitIdentity(const OnnxNode& node, GraphBuilder& /*builder*/) { return node.Tensor(0); }

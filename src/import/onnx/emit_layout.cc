@@ -257,6 +257,7 @@ EmitResult EmitPad(const OnnxNode& node, GraphBuilder& builder) {
   TRY_ASSIGN(const SliceRange cut, CutRange(node, shape, pads));
   TRY_ASSIGN(const TensorIndex inner, EmitRange(node.name() + "/cut", builder, x, cut));
   TRY_ASSIGN(graph::Pad pad, ReadPadMode(node));
+  if (builder.element(x) == DType::kInt8) pad.value += 128;
   bool grows = false;
   for (uint32_t axis = 0; axis < shape.rank(); ++axis) {
     pad.before.push_back(static_cast<uint32_t>(std::max<int64_t>(pads.before[axis], 0)));

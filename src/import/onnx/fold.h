@@ -40,6 +40,10 @@ FoldResult FoldRange(const OnnxNode& node, FoldBudget& budget);
 FoldResult FoldNonZero(const OnnxNode& node, FoldBudget& budget);
 FoldResult FoldMatMul(const OnnxNode& node, FoldBudget& budget);
 
+// emit_quantize.cc
+FoldResult FoldQuantizeLinear(const OnnxNode& node, FoldBudget& budget);
+FoldResult FoldDequantizeLinear(const OnnxNode& node, FoldBudget& budget);
+
 /// Shape and Size: constant whatever the input is.
 FoldResult FoldShape(const OnnxNode& node, FoldBudget& budget);
 FoldResult FoldSize(const OnnxNode& node, FoldBudget& budget);

@@ -93,12 +93,31 @@ void AddLayout(Table& table) {
   table["Size"] = Always(FoldSize);
 }
 
+void AddQuantized(Table& table) {
+  for (const auto* name : {"QuantizeLinear", "com.microsoft.QuantizeLinear"}) {
+    table[name] = Both(EmitQuantizeLinear, FoldQuantizeLinear);
+  }
+  for (const auto* name : {"DequantizeLinear", "com.microsoft.DequantizeLinear"}) {
+    table[name] = Both(EmitDequantizeLinear, FoldDequantizeLinear);
+  }
+  table["DynamicQuantizeLinear"] = {.emit_many = EmitDynamicQuantizeLinear};
+  table["QLinearConv"] = Emitted(EmitQLinearConv);
+  table["QLinearMatMul"] = Emitted(EmitQLinearMatMul);
+  table["ConvInteger"] = Emitted(EmitConvInteger);
+  table["MatMulInteger"] = Emitted(EmitMatMulInteger);
+  for (const auto* name : {"com.microsoft.QLinearAdd", "com.microsoft.QLinearMul"}) {
+    table[name] = Emitted(EmitQuantizedBinary);
+  }
+  table["com.microsoft.QLinearGlobalAveragePool"] = Emitted(EmitQuantizedGlobalAveragePool);
+}
+
 const Table& Operators() {
   static const Table kTable = [] {
     Table table;
     AddLayers(table);
     AddElementwise(table);
     AddLayout(table);
+    AddQuantized(table);
     return table;
   }();
   return kTable;

@@ -57,6 +57,17 @@ class TestModel {
     return *this;
   }
 
+  /// A constant of another integer type (onnx::TensorProto::UINT8 and so on).
+  TestModel& Integers(const std::string& name, int type, const std::vector<int64_t>& dims,
+                      const std::vector<int64_t>& values) {
+    onnx::TensorProto& tensor = *graph().add_initializer();
+    tensor.set_name(name);
+    tensor.set_data_type(type);
+    for (const int64_t dim : dims) tensor.add_dims(dim);
+    for (const int64_t value : values) tensor.add_int32_data(static_cast<int32_t>(value));
+    return *this;
+  }
+
   /// A node named after its first output. Attributes follow through the reference that it returns.
   onnx::NodeProto& Node(const std::string& type, const std::vector<std::string>& inputs,
                         const std::vector<std::string>& outputs) {

@@ -148,13 +148,21 @@ Status OnnxWalker::BindInput(const onnx::ValueInfoProto& input) {
   }
   TRY_ASSIGN(const DType dtype, DTypeOfOnnx(input.type().tensor_type().elem_type(), what));
   const bool bfloat16 = input.type().tensor_type().elem_type() == onnx::TensorProto::BFLOAT16;
-  if (bfloat16 || (dtype != DType::kFloat32 && dtype != DType::kFloat16)) {
+  const bool small = dtype == DType::kUint8 || dtype == DType::kInt8;
+  if (bfloat16 || (dtype != DType::kFloat32 && dtype != DType::kFloat16 && !small)) {
     return Error{Code::kUnsupported,
-                 fmt::format("{} has elements of type {}; only float32 and float16 are supported",
+                 fmt::format("{} has elements of type {}; only float32, float16, uint8 and int8 "
+                             "are supported",
                              what, bfloat16 ? "bfloat16" : DTypeName(dtype))};
   }
   TRY_ASSIGN(const Shape shape, InputShape(input, options_));
-  TRY_ASSIGN(const graph::TensorIndex tensor, builder_.AddInput(input.name(), shape));
+  TRY_ASSIGN(graph::TensorIndex tensor, builder_.AddInput(input.name(), shape));
+  if (small) {
+    TRY_ASSIGN(tensor, builder_.Emit(input.name() + "/quantized",
+                                     {.attrs = graph::Quantize{.out = PlainIntegers(dtype)},
+                                      .inputs = {tensor},
+                                      .element = dtype}));
+  }
   scopes_.back().emplace(input.name(), Value::Of(tensor, shape));
   return {};
 }
@@ -197,7 +205,9 @@ Result<std::vector<Value>> OnnxWalker::Evaluate(const OnnxNode& node) {
   if (standard && type == "Constant") return EvaluateConstant(node);
   if (standard && type == "If") return EvaluateIf(node);
   if (standard && type == "Loop") return EvaluateLoop(node);
-  const OnnxOperator* entry = standard ? FindOnnxOperator(type) : nullptr;
+  // The names of other domains are in the table with their domain.
+  const OnnxOperator* entry =
+      FindOnnxOperator(standard ? type : fmt::format("{}.{}", node.proto().domain(), type));
   if (entry == nullptr) return UnknownOperator(node.proto(), node);
 
   std::vector<Value> values;
