@@ -14,6 +14,13 @@ add_library(ipsec_mb INTERFACE IMPORTED)
 target_include_directories(ipsec_mb SYSTEM INTERFACE ${IPSEC_MB_INCLUDE_DIR})
 target_link_libraries(ipsec_mb INTERFACE ${IPSEC_MB_LIBRARY})
 
+# Static, so that an enclave holds the decoder alone, and one whose size is known (docs/adr/0012-coded-chunks.md).
+find_path(ZSTD_INCLUDE_DIR zstd.h REQUIRED)
+find_library(ZSTD_STATIC_LIBRARY libzstd.a REQUIRED)
+add_library(zstd_static INTERFACE IMPORTED)
+target_include_directories(zstd_static SYSTEM INTERFACE ${ZSTD_INCLUDE_DIR})
+target_link_libraries(zstd_static INTERFACE ${ZSTD_STATIC_LIBRARY})
+
 find_path(STB_INCLUDE_DIR stb/stb_image.h REQUIRED)
 add_library(stb INTERFACE IMPORTED)
 target_include_directories(stb SYSTEM INTERFACE ${STB_INCLUDE_DIR})

@@ -12,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -164,6 +165,12 @@ Status CompareModel(const Options& options) {
   TRY_ASSIGN(const auto model, seal::SealedModel::Open(*blob, key, crypto::PreferredAeadBackend()));
   TRY(seal::CheckAllChunks(*model, nullptr));
   TRY_ASSIGN(const auto opener, model->NewOpener());
+  std::vector<std::byte> memory(graph::kChunkAlignment + graph::kDecoderContextBytes +
+                                graph::kMaxChunkBytes);
+  void* room = memory.data();
+  size_t room_bytes = memory.size();
+  std::align(graph::kChunkAlignment, 1, room, room_bytes);
+  opener->LendDecodingRoom({static_cast<std::byte*>(room), room_bytes});
   host::PosixClock clock;
   plan::MachineRates rates;
   if (!options.default_rates) {

@@ -55,32 +55,36 @@ Result<CompiledModel> Compile(const std::string& path, const CompileOptions& opt
   return CompiledModel{std::move(lowered), std::move(imported.decode_json), std::move(quantized)};
 }
 
-Status Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
-            const crypto::Key256& owner_key, host::Entropy& entropy, crypto::AeadBackend backend,
-            const Progress& progress) {
+Result<CodedWeights> Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
+                          const crypto::Key256& owner_key, host::Entropy& entropy,
+                          crypto::AeadBackend backend, const CodingRequest& coding_request,
+                          const Progress& progress) {
   uint64_t total = 0;
   for (const graph::Node& node : model.graph.nodes) total += node.weights.TotalBytes();
+  TRY_ASSIGN(ChunkCoding coding, ChunkCoding::Start(coding_request));
   TRY_ASSIGN(const auto writer, seal::SealedWriter::Start(sink, owner_key, entropy, backend));
+  seal::Manifest manifest;
+  manifest.graph = model.graph;
   uint64_t done = 0;
-  std::vector<std::byte> plain;
-  for (const graph::Node& node : model.graph.nodes) {
-    for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
-      plain.resize(chunk.bytes);
-      kernels::PackChunk(model.graph, node, chunk, plain);
-      TRY(writer->AppendChunk(plain));
+  std::vector<std::byte> chunk_text;
+  for (graph::Node& node : manifest.graph.nodes) {
+    for (graph::ChunkDescriptor& chunk : node.weights.chunks) {
+      chunk_text.resize(chunk.bytes);
+      kernels::PackChunk(model.graph, node, chunk, chunk_text);
+      coding.Apply(chunk, node.weight_type, chunk_text);
+      TRY(writer->AppendChunk(chunk_text));
       done += chunk.bytes;
       if (progress) progress(done, total);
     }
+    node.source = nullptr;
   }
-  seal::Manifest manifest;
   manifest.name = text.name;
   manifest.version = text.version;
-  manifest.graph = model.graph;
-  for (graph::Node& node : manifest.graph.nodes) node.source = nullptr;
   manifest.labels = text.labels;
   manifest.preprocess = text.preprocess;
   manifest.decode = text.decode;
-  return writer->Finish(std::move(manifest));
+  TRY(writer->Finish(std::move(manifest)));
+  return coding.result();
 }
 
 }  // namespace coracle::compile

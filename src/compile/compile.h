@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "compile/chunk_coding.h"
 #include "crypto/aead.h"
 #include "graph/graph.h"
 #include "host/outside.h"
@@ -57,9 +58,11 @@ struct OwnerText {
 /// Called after each chunk with plain bytes sealed so far and in all.
 using Progress = std::function<void(uint64_t done, uint64_t total)>;
 
-/// Packs and seals chunk by chunk: one chunk's memory beside the model's own. Errors: the sink's.
-Status Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
-            const crypto::Key256& owner_key, host::Entropy& entropy, crypto::AeadBackend backend,
-            const Progress& progress);
+/// Packs, codes and seals chunk by chunk: one chunk's memory beside the model's own. Errors: the
+/// sink's; kUnavailable.
+Result<CodedWeights> Seal(const CompiledModel& model, const OwnerText& text, seal::Sink& sink,
+                          const crypto::Key256& owner_key, host::Entropy& entropy,
+                          crypto::AeadBackend backend, const CodingRequest& coding_request,
+                          const Progress& progress);
 
 }  // namespace coracle::compile

@@ -40,8 +40,13 @@ struct ChunkDescriptor {
   /// Bytes of the text that is sealed.
   uint32_t SealedBytes() const { return coded_bytes == 0 ? bytes : coded_bytes; }
 
+  bool coded() const { return coded_bytes != 0; }
+
   bool operator==(const ChunkDescriptor&) const = default;
 };
+
+/// What the decoder of coded chunks (seal/chunk_decoder.h) keeps while it decodes one.
+inline constexpr uint32_t kDecoderContextBytes = 96 * 1024;
 
 /// All chunks of one node, in the order in which they are opened: panels ascending, K ascending
 /// within a panel; a chunk that holds several panels holds their whole K.
@@ -58,6 +63,21 @@ struct WeightLayout {
     for (const ChunkDescriptor& chunk : chunks)
       largest = chunk.bytes > largest ? chunk.bytes : largest;
     return largest;
+  }
+  /// Bytes of it in the file.
+  uint64_t SealedBytes() const {
+    uint64_t sum = 0;
+    for (const ChunkDescriptor& chunk : chunks) sum += chunk.SealedBytes();
+    return sum;
+  }
+  /// What a worker needs, beside the place of the open chunk, to open any of these: the decoder's
+  /// context, then room for a coded chunk or its byte planes. 0: none is coded.
+  uint32_t DecodingBytes() const {
+    uint32_t largest = 0;
+    for (const ChunkDescriptor& chunk : chunks) {
+      if (chunk.coded() && chunk.bytes > largest) largest = chunk.bytes;
+    }
+    return largest == 0 ? 0 : kDecoderContextBytes + largest;
   }
   /// True if some panel's K is spread over several chunks (partial sums then live in the output).
   bool SplitsK() const {

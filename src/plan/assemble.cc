@@ -42,6 +42,7 @@ class Assembler {
     AddStorages();
     AddStaging();
     for (StepNumber step = 0; step < choice_.segments.size(); ++step) AddStep(step);
+    AddDecoding();
     FindLoads();
     packing_ = Pack(buffers_, overlays_, PackLimits{0, recipe_.search_work});
     for (size_t i = 0; i < buffers_.size(); ++i) {
@@ -52,6 +53,7 @@ class Assembler {
     plan_.input_staging = RangeOf(input_staging_, input_staging_bytes_);
     plan_.output_staging = RangeOf(output_staging_, output_staging_bytes_);
     for (StepNumber step = 0; step < choice_.segments.size(); ++step) PlaceStep(step);
+    PlaceDecoding();
     return std::move(plan_);
   }
 
@@ -205,6 +207,22 @@ class Assembler {
     }
   }
 
+  void AddDecoding() {
+    uint64_t workers = 1;
+    for (const Segment& segment : choice_.segments) {
+      workers = std::max<uint64_t>(workers, segment.workers);
+    }
+    decoding_ = Add(workers * DecodingBytes(graph_), 0, after_);
+  }
+
+  void PlaceDecoding() {
+    if (decoding_ == kNoBuffer) return;
+    const uint64_t bytes = DecodingBytes(graph_);
+    for (uint32_t worker = 0; worker < plan_.threads; ++worker) {
+      plan_.decoding.push_back({packing_.offsets[decoding_] + worker * bytes, bytes});
+    }
+  }
+
   void FindLoads() {
     loads_.assign(size_t{after_} + 2, 0);
     for (const Buffer& buffer : buffers_) {
@@ -313,6 +331,7 @@ class Assembler {
   Packing packing_;
   std::vector<uint32_t> storage_buffers_;  // by StorageIndex
   std::vector<uint32_t> tensor_counters_;  // by TensorIndex
+  uint32_t decoding_ = kNoBuffer;
   uint32_t input_staging_ = kNoBuffer;
   uint32_t output_staging_ = kNoBuffer;
   uint64_t input_staging_bytes_ = 0;

@@ -72,8 +72,8 @@ double ComputeMs(const graph::Graph& graph, const graph::Node& node, uint32_t ro
   return NodeCost(graph, node, rates).Compute(rows);
 }
 
-double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates) {
-  return OpenNs(weights.TotalBytes(), weights.chunks.size(), rates) * kMsPerNs;
+double OpenMs(const graph::Node& node, const MachineRates& rates) {
+  return OpenWeightsNs(node, rates) * kMsPerNs;
 }
 
 double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates) {

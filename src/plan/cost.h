@@ -20,8 +20,8 @@ inline constexpr double kStepMs = 0.001;
 double ComputeMs(const graph::Graph& graph, const graph::Node& node, uint32_t rows,
                  const MachineRates& rates);
 
-/// One worker's milliseconds to open all chunks of `weights` once.
-double OpenMs(const graph::WeightLayout& weights, const MachineRates& rates);
+/// One worker's milliseconds to open all chunks of the node once.
+double OpenMs(const graph::Node& node, const MachineRates& rates);
 
 /// One worker's milliseconds to seal, or to open, `blocks` blocks of rows, `bytes` in all.
 double TransferMs(uint64_t bytes, uint64_t blocks, const MachineRates& rates);

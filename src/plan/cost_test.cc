@@ -250,7 +250,7 @@ TEST(ActionMs, TakesTheSameFromAGraphAsFromANodeCost) {
   EXPECT_EQ(ActionMs(graph, graph.nodes[0], 3, manner, rates),
             ActionMs(CostOf(graph), graph.nodes[0], 3, manner));
   EXPECT_EQ(ComputeMs(graph, graph.nodes[0], 3, rates), CostOf(graph).Compute(3));
-  EXPECT_NEAR(OpenMs(graph.nodes[0].weights, rates), CostOf(graph).Open(), 1e-12);
+  EXPECT_NEAR(OpenMs(graph.nodes[0], rates), CostOf(graph).Open(), 1e-12);
 }
 
 TEST(TransferMs, CountsBytesAndBlocks) {
@@ -272,7 +272,7 @@ TEST(StepMs, AddsActionsOpeningAndSealedRows) {
   step.parts.push_back({.node = graph::NodeIndex{0}, .weights = WeightsMode::kHeld, .held = {}});
   step.windows.push_back({.tensor = graph::TensorIndex{0}, .place = {}, .ring_rows = 4});
   const double empty = StepMs(graph::Convoy(graph), plan, step, rates);
-  EXPECT_GE(empty, OpenMs(graph.nodes[0].weights, rates));
+  EXPECT_GE(empty, OpenMs(graph.nodes[0], rates));
   for (uint32_t half = 0; half < 2; ++half) {
     step.actions.push_back({ActionKind::kOpen, 0, 4 * half, 4 * half + 4});
     step.actions.push_back({ActionKind::kCompute, 0, 4 * half, 4 * half + 4});

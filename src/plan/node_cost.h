@@ -28,6 +28,15 @@ double FarShare(uint64_t bytes);
 /// beyond the second-level cache.
 double OpenNs(uint64_t bytes, uint64_t calls, const MachineRates& rates);
 
+/// One worker's nanoseconds to decode a chunk of such weights, its text open; 0 if it is not coded.
+/// Shares measured on random and on trained weights (docs/adr/0012-coded-chunks.md).
+double DecodeNs(const graph::ChunkDescriptor& chunk, graph::WeightType type,
+                const MachineRates& rates);
+
+/// One worker's nanoseconds to open all of the node's chunks once, and to decode those that are
+/// coded.
+double OpenWeightsNs(const graph::Node& node, const MachineRates& rates);
+
 /// Output rows of the node as kernels::PerImage() counts them.
 uint32_t OutputRows(const graph::Graph& graph, const graph::Node& node);
 
@@ -46,7 +55,7 @@ class NodeCost {
   double Open() const { return open_ns_ * 1e-6; }
   /// Milliseconds more the first time in a prediction, when others' bytes have gone through every
   /// cache since.
-  double FirstRead() const { return weight_far_ns_ * 1e-6; }
+  double FirstRead() const { return sealed_far_ns_ * 1e-6; }
   /// Milliseconds of Compute(rows) and of opening every chunk into a slot on the way: while one
   /// chunk is multiplied, the next is asked for.
   double Stream(uint32_t rows) const;
@@ -95,6 +104,7 @@ class NodeCost {
   double far_byte_ns_ = 0;
   uint64_t weight_bytes_ = 0;
   double weight_far_ns_ = 0;  ///< all weights once from beyond the cache
+  double sealed_far_ns_ = 0;  ///< the same, as they are sealed
   double open_ns_ = 0;
 };
 

@@ -94,6 +94,14 @@ bool IsSinglePass(const Graph& graph, const Plan& plan) {
   return true;
 }
 
+uint64_t DecodingBytes(const Graph& graph) {
+  uint64_t most = 0;
+  for (const graph::Node& node : graph.nodes) {
+    most = std::max<uint64_t>(most, node.weights.DecodingBytes());
+  }
+  return most;
+}
+
 uint64_t UnplannedBytes(const Graph& graph) {
   uint64_t sum = 0;
   for (size_t i = 0; i < graph.tensors.size(); ++i) {

@@ -160,6 +160,9 @@ struct Plan {
   /// inputs before the first step; with the outputs after the last. bytes 0: none needed.
   PoolRange input_staging;
   PoolRange output_staging;
+  /// One per worker (of `threads`) if any weights are coded, else none: where it decodes chunks
+  /// (graph::WeightLayout::DecodingBytes). Live always.
+  std::vector<PoolRange> decoding;
   std::vector<Step> steps;  ///< in order of execution: every node in exactly one part
   double predicted_ms = 0;
 };
@@ -188,6 +191,7 @@ struct MachineRates {
   double weight_gbps = 34;      ///< reading open weights that lie beyond the second-level cache
   double aead_gbps = 16;        ///< opening and sealing what lies in cache
   double open_ns = 60;          ///< beside its bytes, one call that opens or seals
+  double decode_gbps = 1.1;     ///< plain bytes of coded chunks that are found symbol by symbol
 };
 
 /// Whether memory that the steps leave over keeps weights open between predictions.
@@ -231,5 +235,9 @@ bool IsSinglePass(const graph::Graph& graph, const Plan& plan);
 
 /// Peak of a run that keeps every tensor and all weights in memory at once (what the budget saves).
 uint64_t UnplannedBytes(const graph::Graph& graph);
+
+/// What one worker's decoding takes of the pool: room for the node that needs most. 0: none is
+/// coded.
+uint64_t DecodingBytes(const graph::Graph& graph);
 
 }  // namespace coracle::plan

@@ -154,8 +154,9 @@ Planner::Order::Order(const graph::Convoy& in_order, std::vector<NodeIndex> by_n
   for (uint32_t flow = 0; flow < kWholeFlow; ++flow) {
     flows.emplace_back(graph, uses, kFlowRows[flow]);
   }
+  const uint64_t decoding_bytes = DecodingBytes(graph);
   for (const Node& node : graph.nodes) {
-    least_scratch_bytes.push_back(LeastScratchBytes(graph, node));
+    least_scratch_bytes.push_back(LeastScratchBytes(graph, node) + decoding_bytes);
   }
   default_times.emplace_back(convoy, flows, 1, MachineRates{});
   if (threads > 1) times.emplace_back(convoy, flows, threads, rates);
@@ -167,6 +168,7 @@ Planner::Planner(const graph::Convoy& convoy, const MachineRates& rates, uint32_
   const Graph& graph = graph_;
   CORACLE_CHECK(graph.stage == graph::Stage::kRows);
   CORACLE_CHECK(threads >= 1 && threads <= kMaxThreads);
+  helpers_decoding_bytes_ = (threads - 1) * DecodingBytes(graph);
   std::vector<NodeIndex> own;
   for (size_t i = 0; i < graph.nodes.size(); ++i) own.push_back(static_cast<NodeIndex>(i));
   std::vector<NodeIndex> lean = LeanOrder(graph);
@@ -271,6 +273,7 @@ const Plan& Planner::Least(Passes passes) {
 std::vector<uint64_t> Planner::Levels(uint64_t budget_bytes, Passes passes) {
   uint64_t most = 0;
   for (const WorldSearch* world : Worlds(passes)) most = std::max(most, world->layer_peak_bytes);
+  most += helpers_decoding_bytes_;
   std::vector<uint64_t> all;
   const uint64_t least = Least(passes).pool_bytes;
   for (double level = static_cast<double>(least);; level *= kLevelRatio) {

@@ -68,6 +68,7 @@ class Planner {
   const graph::Convoy convoy_;
   const graph::Graph& graph_;
   const MachineRates rates_;
+  uint64_t helpers_decoding_bytes_ = 0;         // of all workers but the first
   std::optional<graph::Graph> reordered_;       // of the second order
   std::vector<std::unique_ptr<Order>> orders_;  // the caller's first
   std::deque<WorldSearch> worlds_;  // those that spill nothing first; they stay in place

@@ -18,6 +18,7 @@ Search::Search(const SegmentTable& table, const std::vector<NodeTimes>& times, P
     : table_(table), times_(times), passes_(passes) {
   const graph::Graph& graph = *table.world().graph;
   count_ = static_cast<NodeNumber>(graph.nodes.size());
+  decoding_bytes_ = DecodingBytes(graph);
   sums_.resize(times.size());
   for (uint32_t i = 0; i < times.size(); ++i) {
     for (uint32_t flow = 0; flow < kFlowCount; ++flow) AddUp(i, flow);
@@ -90,7 +91,8 @@ Search::Needs Search::NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t ti
   const uint32_t workers = times_[times].workers();
   const Sums& sums = SumsOf(times, flow);
   const uint64_t fixed = stretch.pool_bytes + stretch.window_bytes(flow) +
-                         stretch.workspace_bytes * workers + stretch.constant_bytes;
+                         (stretch.workspace_bytes + decoding_bytes_) * workers +
+                         stretch.constant_bytes;
   const uint64_t holdable = sums.holdable_bytes[stretch.end] - sums.holdable_bytes[stretch.begin];
   const bool some_stream = sums.streamed[stretch.end] > sums.streamed[stretch.begin];
   const uint64_t slots = uint64_t{stretch.slot_bytes} * workers;
@@ -101,7 +103,7 @@ Search::Needs Search::NeedsOf(const Stretch& stretch, uint32_t flow, uint32_t ti
 }
 
 uint64_t Search::LeastNeed(const Stretch& stretch, uint64_t useful_bytes) const {
-  if (stretch.elided) return stretch.pool_bytes;
+  if (stretch.elided) return stretch.pool_bytes + decoding_bytes_;
   const auto alone = static_cast<uint32_t>(times_.size() - 1);
   uint64_t least = kUnlimited;
   for (uint32_t flow = 0; flow < kFlowCount; ++flow) {
@@ -136,7 +138,7 @@ uint64_t Search::LeastBytes() const {
 std::optional<Search::Way> Search::FastestWay(const Stretch& stretch, uint64_t bytes,
                                               double ms_max) const {
   if (stretch.elided) {
-    if (stretch.pool_bytes > bytes || ms_max <= 0) return std::nullopt;
+    if (stretch.pool_bytes + decoding_bytes_ > bytes || ms_max <= 0) return std::nullopt;
     return Way{kWholeFlow, 0, false, true, 0};
   }
   std::optional<Way> best;
@@ -245,7 +247,7 @@ std::optional<Choice> Search::Fastest(uint64_t bytes, double ms_max) const {
     bool fits = false;
     if (!from.empty() && from[0].single()) {
       const uint32_t whole = from[0].together ? kTogetherFlow : kWholeFlow;
-      fits = from[0].elided ? from[0].pool_bytes <= bytes
+      fits = from[0].elided ? from[0].pool_bytes + decoding_bytes_ <= bytes
                             : NeedsOf(from[0], whole, alone).streamed <= bytes;
     }
     const graph::Node& of = world.graph->nodes[node];

@@ -77,6 +77,7 @@ class Search {
   const std::vector<NodeTimes>& times_;
   const Passes passes_;
   NodeNumber count_ = 0;
+  uint64_t decoding_bytes_ = 0;  // of one worker, in every step
   /// Of one flow and number of workers. Sums are those before each node.
   struct Sums {
     std::vector<WeightSaving> holdable;     // by node

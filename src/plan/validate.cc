@@ -116,10 +116,34 @@ class Replay {
         if (region->width > 0) pinned_.push_back(*region);
       }
     }
+    TRY(GatherDecoding());
     std::sort(pinned_.begin(), pinned_.end(),
               [](const Region& a, const Region& b) { return a.begin < b.begin; });
     for (size_t i = 1; i < pinned_.size(); ++i) {
-      if (pinned_[i].begin < pinned_[i - 1].end()) return PlanError("pinned weights overlap");
+      if (pinned_[i].begin < pinned_[i - 1].end())
+        return PlanError("pinned weights or rooms to decode in overlap");
+    }
+    return {};
+  }
+
+  /// Room to decode in is kept as pinned weights are: one for each worker of the plan that may have
+  /// coded chunks to open, and none if there are none.
+  Status GatherDecoding() {
+    uint64_t bytes = 0;
+    for (const graph::Node& node : graph_.nodes) {
+      for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
+        if (chunk.coded_bytes == 0) continue;
+        bytes = std::max(bytes, uint64_t{graph::kDecoderContextBytes} + chunk.bytes);
+      }
+    }
+    if (plan_.decoding.size() != (bytes == 0 ? 0 : plan_.threads)) {
+      return PlanError(
+          "needs one room to decode in for each worker if weights are coded, else none");
+    }
+    for (const PoolRange& range : plan_.decoding) {
+      const auto region = RegionOf(range, bytes, plan_.pool_bytes);
+      if (!region) return PlanError("a room to decode in is too small or misplaced");
+      pinned_.push_back(*region);
     }
     return {};
   }

@@ -246,6 +246,7 @@ uint64_t HighestByte(const graph::Convoy& convoy, const plan::Plan& plan) {
   }
   water.Include(plan.input_staging);
   water.Include(plan.output_staging);
+  for (const plan::PoolRange& range : plan.decoding) water.Include(range);
   for (const plan::Step& step : plan.steps) {
     for (const plan::Window& window : step.windows) {
       water.Include(window.place, graph, window.tensor, window.ring_rows);

@@ -13,6 +13,7 @@
 #include "kernels/fp_mode.h"
 #include "kernels/kernel.h"
 #include "kernels/packing.h"
+#include "runtime/decode_sample.h"
 #include "runtime/small_layer.h"
 
 namespace coracle::runtime {
@@ -34,7 +35,8 @@ constexpr double plan::MachineRates::*kAllRates[] = {
     &plan::MachineRates::depthwise_ns,    &plan::MachineRates::vector_ns,
     &plan::MachineRates::pixel_ns,        &plan::MachineRates::exponential_ns,
     &plan::MachineRates::activation_gbps, &plan::MachineRates::weight_gbps,
-    &plan::MachineRates::aead_gbps,       &plan::MachineRates::open_ns};
+    &plan::MachineRates::aead_gbps,       &plan::MachineRates::open_ns,
+    &plan::MachineRates::decode_gbps};
 
 /// Something that is timed again and again.
 struct Trial {
@@ -161,7 +163,7 @@ void Bound(plan::MachineRates& rates) {
   }
 }
 
-/// Times the layers and AES-GCM in turn.
+/// Times the layers, AES-GCM and decoding in turn.
 void MeasureLayers(std::vector<SmallLayer>& layers, crypto::Aead& aead, host::Clock& clock,
                    plan::MachineRates& rates) {
   uint64_t floats = 0;
@@ -187,6 +189,8 @@ void MeasureLayers(std::vector<SmallLayer>& layers, crypto::Aead& aead, host::Cl
     TimeOnce(trial, clock);
     return trial.best_ns;
   };
+  DecodeSample sample;
+  Trial decode{[&sample] { sample.Decode(); }};
   double open_ns = 0;
   double open_all_ns = 0;
   for (int round = 0; round < kRounds; ++round) {
@@ -194,6 +198,7 @@ void MeasureLayers(std::vector<SmallLayer>& layers, crypto::Aead& aead, host::Cl
       trial.run();  // brings its operands in
       TimeOnce(trial, clock);
     }
+    TimeOnce(decode, clock);
     const double small = open(kSmallBytes);
     const double all = open(kSealedBytes);
     open_ns = round == 0 ? small : std::min(open_ns, small);
@@ -203,6 +208,7 @@ void MeasureLayers(std::vector<SmallLayer>& layers, crypto::Aead& aead, host::Cl
   for (uint8_t i = 0; i < kLayerCount; ++i) best[i] = trials[i].best_ns;
   SolveRates(best, rates);
   rates.open_ns = open_ns;
+  rates.decode_gbps = DecodeSample::kBytes / std::max(decode.best_ns, 1.0);
   rates.aead_gbps = kSealedBytes / std::max(open_all_ns - open_ns, 1.0);
 }
 

@@ -1,5 +1,5 @@
-// The cost model's rates (plan/plan.h), measured by running the real kernels and the real AES-GCM
-// on a few small layers.
+// The cost model's rates (plan/plan.h), measured by running the real kernels, the real AES-GCM
+// and the real decoder on a few small layers.
 //
 // Takes about 10 ms and 6 MiB, which it gives back: measure once, before memory is reserved, and
 // keep the result. The rates only choose between plans; nothing computed depends on them. The clock

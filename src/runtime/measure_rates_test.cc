@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "host/posix/clock.h"
+#include "runtime/decode_sample.h"
 
 namespace coracle::runtime {
 namespace {
@@ -28,7 +29,7 @@ void ExpectUsable(const plan::MachineRates& rates) {
   for (const double rate :
        {rates.fma_gflops, rates.tile_ns, rates.window_ns, rates.call_ns, rates.depthwise_ns,
         rates.vector_ns, rates.pixel_ns, rates.exponential_ns, rates.activation_gbps,
-        rates.weight_gbps, rates.aead_gbps, rates.open_ns}) {
+        rates.weight_gbps, rates.aead_gbps, rates.open_ns, rates.decode_gbps}) {
     EXPECT_TRUE(std::isfinite(rate));
     EXPECT_GT(rate, 0);
   }
@@ -43,6 +44,11 @@ TEST(MeasureRates, GivesRatesThatThisMachineCanHave) {
   EXPECT_GT(peaks.fma_gflops, 0);
   EXPECT_GT(peaks.read_gbps, 0);
   EXPECT_GT(MeasurePace(clock, *rates), 0);
+}
+
+TEST(MeasureRates, TheSampleIsDecoded) {
+  DecodeSample sample;
+  EXPECT_TRUE(sample.Decode());
 }
 
 TEST(MeasureRates, StaysUsableWhateverTheClockSays) {

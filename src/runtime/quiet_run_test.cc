@@ -48,10 +48,11 @@ struct Case {
   uint32_t threads = 1;
   bool cascade = false;  ///< rows through rings, tensors outside
   uint32_t batch = 1;
+  Coding coding = Coding::kNone;
 };
 
 struct Ready {
-  SealedGraph sealed = SealInMemory(MakeTestGraph(kSize, 1), host::BlobAccess::kView);
+  SealedGraph sealed;
   host::PosixMemory memory;
   host::PosixThreads threads;
   host::PosixEntropy entropy;
@@ -59,7 +60,8 @@ struct Ready {
   std::unique_ptr<ProcessSeal> seal;
   std::unique_ptr<Session> session;
 
-  explicit Ready(const Case& c) {
+  explicit Ready(const Case& c)
+      : sealed(SealInMemory(MakeTestGraph(kSize, 1), host::BlobAccess::kView, c.coding)) {
     auto drawn = ProcessSeal::Create(entropy, memory, crypto::PreferredAeadBackend());
     CORACLE_CHECK(drawn.ok());
     seal = std::move(drawn).value();
@@ -76,6 +78,8 @@ struct Ready {
     plan::PlanRequest request;
     request.threads = c.threads;
     request.batch = c.batch;
+    // Pinned chunks would not be decoded any more.
+    if (c.coding == Coding::kCoded) request.pinning = plan::Pinning::kNone;
     auto plan = plan::MakePlan(sealed.model->manifest().graph, request);
     CORACLE_CHECK(plan.ok());
     return std::move(plan).value();
@@ -133,7 +137,9 @@ TEST_P(QuietRunTest, CallsTheSystemForNothingButFutex) {
 
 INSTANTIATE_TEST_SUITE_P(Plans, QuietRunTest,
                          testing::Values(Case{1, false}, Case{2, false}, Case{1, true},
-                                         Case{2, true}, Case{1, false, 3}, Case{2, true, 3}));
+                                         Case{2, true}, Case{1, false, 3}, Case{2, true, 3},
+                                         Case{1, false, 1, Coding::kCoded},
+                                         Case{2, false, 1, Coding::kCoded}));
 
 }  // namespace
 }  // namespace coracle::runtime

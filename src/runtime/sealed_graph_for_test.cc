@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/check.h"
 #include "host/fake/blob.h"
 #include "host/fake/entropy.h"
 #include "host/fake/random.h"
 #include "kernels/packing.h"
+#include "seal/chunk_coder.h"
 #include "seal/writer.h"
 
 namespace coracle::runtime {
@@ -118,7 +120,7 @@ graph::Graph MakeTestGraph(uint32_t size, uint64_t seed) {
   return std::move(b.graph);
 }
 
-SealedGraph SealInMemory(const graph::Graph& graph, host::BlobAccess access) {
+SealedGraph SealInMemory(const graph::Graph& graph, host::BlobAccess access, Coding coding) {
   SealedGraph sealed;
   VectorSink sink(sealed.file);
   host::InsecureDeterministicEntropy entropy(7);
@@ -126,21 +128,30 @@ SealedGraph SealInMemory(const graph::Graph& graph, host::BlobAccess access) {
   Builder random(11);
   auto writer = seal::SealedWriter::Start(sink, key, entropy, crypto::PreferredAeadBackend());
   CORACLE_CHECK(writer.ok());
-  for (const graph::Node& node : graph.nodes) {
-    for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
+  auto coder = seal::ChunkCoder::Create();
+  CORACLE_CHECK(coder.ok());
+  seal::Manifest manifest;
+  manifest.name = "test";
+  manifest.graph = graph;
+  for (graph::Node& node : manifest.graph.nodes) {
+    for (graph::ChunkDescriptor& chunk : node.weights.chunks) {
       std::vector<float> plain(chunk.bytes / sizeof(float));
       if (node.source != nullptr) {
         kernels::PackChunk(graph, node, chunk, std::as_writable_bytes(std::span(plain)));
       } else {
         for (float& value : plain) value = random.Value() * 0.1F;
       }
-      CORACLE_CHECK((*writer)->AppendChunk(std::as_writable_bytes(std::span(plain))).ok());
+      std::span<std::byte> text = std::as_writable_bytes(std::span(plain));
+      std::optional<std::vector<std::byte>> coded;
+      if (coding == Coding::kCoded) coded = (*coder)->Code(text);
+      if (coded) {
+        text = *coded;
+        chunk.coded_bytes = static_cast<uint32_t>(text.size());
+      }
+      CORACLE_CHECK((*writer)->AppendChunk(text).ok());
     }
+    node.source = nullptr;
   }
-  seal::Manifest manifest;
-  manifest.name = "test";
-  manifest.graph = graph;
-  for (graph::Node& node : manifest.graph.nodes) node.source = nullptr;
   CORACLE_CHECK((*writer)->Finish(std::move(manifest)).ok());
   sealed.blob = std::make_unique<host::FakeBlob>(sealed.file, access);
   auto model = seal::SealedModel::Open(*sealed.blob, key, crypto::PreferredAeadBackend());

@@ -24,7 +24,10 @@ struct SealedGraph {
   std::unique_ptr<host::Blob> blob;
   std::unique_ptr<seal::SealedModel> model;
 };
-SealedGraph SealInMemory(const graph::Graph& graph, host::BlobAccess access);
+/// Whether chunks that become smaller are coded.
+enum class Coding : uint8_t { kNone, kCoded };
+SealedGraph SealInMemory(const graph::Graph& graph, host::BlobAccess access,
+                         Coding coding = Coding::kNone);
 
 /// The same element order for every session: values in [-1, 1) from a fixed seed.
 std::vector<float> TestInput(uint64_t elements);

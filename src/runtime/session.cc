@@ -185,8 +185,12 @@ Result<Equipment> Equip(const seal::SealedModel& model, const plan::Plan& plan,
   }
   TRY_ASSIGN(equipment.workers, Workers::Start(plan.threads, outside.threads));
   equipment.states.resize(plan.threads);
-  for (WorkerState& state : equipment.states) {
-    TRY_ASSIGN(state.opener, model.NewOpener());
+  for (uint32_t worker = 0; worker < plan.threads; ++worker) {
+    TRY_ASSIGN(equipment.states[worker].opener, model.NewOpener());
+    if (plan.decoding.empty()) continue;
+    const plan::PoolRange& room = plan.decoding[worker];
+    equipment.states[worker].opener->LendDecodingRoom(
+        equipment.region->bytes().subspan(room.offset, room.bytes));
   }
   return equipment;
 }

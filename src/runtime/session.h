@@ -34,7 +34,7 @@ bool KeepsRowsOutside(const plan::Plan& plan);
 /// Counters of one Run.
 struct RunStats {
   uint64_t pool_peak_bytes = 0;  ///< end of the highest byte that the plan uses
-  uint64_t decrypted_bytes = 0;  ///< of weights
+  uint64_t decrypted_bytes = 0;  ///< of weights, as they are sealed
   uint64_t decrypt_ns = 0;       ///< of weights, summed over workers
   uint64_t spilled_bytes = 0;  ///< sealed plus opened, of tensors that are no graph input or output
   uint64_t transferred_bytes = 0;  ///< the same of graph inputs (opened) and outputs (sealed)

@@ -228,7 +228,7 @@ bool StepRunner::Open(uint32_t worker, const graph::ChunkDescriptor& chunk, std:
   const uint64_t start = clock_ != nullptr ? clock_->NowNanoseconds() : 0;
   const crypto::Verdict verdict = state.opener->Open(chunk.index, {plain, chunk.bytes});
   if (clock_ != nullptr) state.decrypt_ns += clock_->NowNanoseconds() - start;
-  state.decrypted_bytes += chunk.bytes;
+  state.decrypted_bytes += chunk.SealedBytes();
   if (verdict == crypto::Verdict::kAuthentic) return true;
   Fail(StepOutcome::kTamperedWeights);
   return false;

@@ -213,18 +213,27 @@ Status PlaceChunks(std::vector<ChunkRecord>& chunks) {
   return {};
 }
 
-/// Every descriptor names a chunk of its length, and every chunk is named.
-Status CheckDescriptors(const Manifest& manifest) {
+/// Lengths of an open chunk and, if it is coded, of what is sealed.
+bool HasValidLengths(const graph::ChunkDescriptor& chunk) {
+  return chunk.bytes > 0 && chunk.bytes <= graph::kMaxChunkBytes &&
+         chunk.bytes % graph::kChunkAlignment == 0 && chunk.coded_bytes < chunk.bytes;
+}
+
+/// Every descriptor names a chunk of its length, and every chunk is named. Fills in plain lengths.
+Status CheckDescriptors(Manifest& manifest) {
   std::vector<bool> named(manifest.chunks.size(), false);
   for (const graph::Node& node : manifest.graph.nodes) {
     for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
       const size_t position = Position(chunk.index);
-      if (position >= named.size() || manifest.chunks[position].bytes != chunk.bytes) {
+      const bool fits = position < named.size() && HasValidLengths(chunk) &&
+                        manifest.chunks[position].bytes == chunk.SealedBytes();
+      if (!fits) {
         return Error{Code::kMalformed, "manifest: node '" + node.name + "' names chunk " +
                                            std::to_string(position) +
                                            ", which is not in the chunk table with this length"};
       }
       named[position] = true;
+      manifest.chunks[position].plain_bytes = chunk.bytes;
     }
   }
   const auto unnamed = std::ranges::find(named, false);

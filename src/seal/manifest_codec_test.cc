@@ -24,7 +24,7 @@ Manifest WithChunkTable() {
   Manifest manifest = SmallManifest();
   for (const Node& node : manifest.graph.nodes) {
     for (const graph::ChunkDescriptor& chunk : node.weights.chunks) {
-      ChunkRecord record{.offset = 0, .bytes = chunk.bytes, .tag = {}};
+      ChunkRecord record{.bytes = chunk.SealedBytes()};
       record.tag[0] = static_cast<std::byte>(Position(chunk.index));
       manifest.chunks.push_back(record);
     }
@@ -288,6 +288,25 @@ TEST(ManifestCodecTest, RefusesWhatTheTablesDoNotAgreeOn) {
   EXPECT_TRUE(refused([](Manifest& m) { m.graph.nodes[0].inputs = {TensorIndex{99}}; }));
   EXPECT_TRUE(refused([](Manifest& m) { m.preprocess.assign(kMaxJsonBytes + 1, ' '); }));
   EXPECT_TRUE(refused([](Manifest& m) { m.labels.assign(kMaxLabels + 1, ""); }));
+}
+
+TEST(ManifestCodecTest, CodedChunksAreShorterThanPlainOnes) {
+  const auto first_chunk = [](uint32_t coded_bytes, uint32_t table_bytes) {
+    Manifest manifest = WithChunkTable();
+    manifest.graph.nodes[0].weights.chunks[0].coded_bytes = coded_bytes;
+    manifest.chunks[0].bytes = table_bytes;
+    return DecodeManifest(EncodeManifest(manifest));
+  };
+  const uint32_t bytes = SmallManifest().graph.nodes[0].weights.chunks[0].bytes;
+  const auto coded = first_chunk(bytes - 64, bytes - 64);
+  ASSERT_TRUE(coded.ok());
+  EXPECT_EQ(coded->chunks[0].bytes, bytes - 64);
+  EXPECT_EQ(coded->chunks[0].plain_bytes, bytes);
+  EXPECT_EQ(coded->chunks[1].offset, coded->chunks[0].offset + bytes - 64);
+  EXPECT_FALSE(first_chunk(bytes - 64, bytes).ok());
+  EXPECT_FALSE(first_chunk(bytes, bytes).ok());
+  EXPECT_FALSE(first_chunk(bytes + 64, bytes + 64).ok());
+  EXPECT_FALSE(first_chunk(bytes - 60, bytes - 60).ok());
 }
 
 TEST(ManifestCodecTest, NoiseIsRefused) {

@@ -12,8 +12,9 @@ namespace coracle::seal {
 
 /// One entry of the chunk table, by graph::ChunkIndex.
 struct ChunkRecord {
-  uint64_t offset = 0;  ///< in the file
-  uint32_t bytes = 0;
+  uint64_t offset = 0;       ///< in the file
+  uint32_t bytes = 0;        ///< sealed
+  uint32_t plain_bytes = 0;  ///< as kernels read it: more than `bytes` if coded
   crypto::Tag tag{};
 };
 

@@ -1,9 +1,11 @@
 #include "seal/reader.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/index.h"
+#include "seal/chunk_decoder.h"
 #include "seal/format.h"
 #include "seal/keys.h"
 #include "seal/manifest_codec.h"
@@ -31,22 +33,20 @@ class BlobChunkOpener final : public ChunkOpener {
                   const ModelId& model_id, std::unique_ptr<crypto::Aead> aead)
       : blob_(blob), chunks_(chunks), model_id_(model_id), aead_(std::move(aead)) {}
 
+  void LendDecodingRoom(std::span<std::byte> room) override { decoder_.emplace(room); }
+
   crypto::Verdict Open(graph::ChunkIndex chunk, std::span<std::byte> plain) override {
     const ChunkRecord& record = Record(chunk);
-    CORACLE_CHECK(plain.size() == record.bytes);
-    Bytes ciphertext = Ciphertext(chunk);
-    if (blob_.access() == host::BlobAccess::kRead) {
-      // Read into the slot itself and opened there: no second buffer.
-      ++host_calls_;
-      if (blob_.Read(record.offset, plain) != host::ReadOutcome::kDelivered) {
-        ++host_failures_;
-        crypto::WipeMemory(plain);
-        return crypto::Verdict::kTampered;
-      }
-      ciphertext = plain;
+    CORACLE_CHECK(plain.size() == record.plain_bytes);
+    if (record.bytes == record.plain_bytes) return OpenText(chunk, record, plain);
+    CORACLE_CHECK(decoder_.has_value());
+    const std::span<std::byte> text = decoder_->TextRoom(record.plain_bytes).first(record.bytes);
+    if (OpenText(chunk, record, text) == crypto::Verdict::kAuthentic &&
+        decoder_->Decode(record.bytes, plain) == DecodeOutcome::kDecoded) {
+      return crypto::Verdict::kAuthentic;
     }
-    const ChunkAssociated associated = AssociatedOfChunk(model_id_, chunk, record.bytes);
-    return aead_->Open(ChunkNonce(chunk), associated, ciphertext, record.tag, plain);
+    crypto::WipeMemory(plain);
+    return crypto::Verdict::kTampered;
   }
 
   Bytes Ciphertext(graph::ChunkIndex chunk) const override {
@@ -59,6 +59,24 @@ class BlobChunkOpener final : public ChunkOpener {
   uint64_t host_failures() const override { return host_failures_; }
 
  private:
+  /// Opens what is sealed, plain or coded.
+  crypto::Verdict OpenText(graph::ChunkIndex chunk, const ChunkRecord& record,
+                           std::span<std::byte> text) {
+    Bytes ciphertext = Ciphertext(chunk);
+    if (blob_.access() == host::BlobAccess::kRead) {
+      // Read to where it is opened: no second buffer.
+      ++host_calls_;
+      if (blob_.Read(record.offset, text) != host::ReadOutcome::kDelivered) {
+        ++host_failures_;
+        crypto::WipeMemory(text);
+        return crypto::Verdict::kTampered;
+      }
+      ciphertext = text;
+    }
+    const ChunkAssociated associated = AssociatedOfChunk(model_id_, chunk, record.bytes);
+    return aead_->Open(ChunkNonce(chunk), associated, ciphertext, record.tag, text);
+  }
+
   const ChunkRecord& Record(graph::ChunkIndex chunk) const {
     CORACLE_CHECK(Position(chunk) < chunks_.size());
     return chunks_[Position(chunk)];
@@ -68,6 +86,7 @@ class BlobChunkOpener final : public ChunkOpener {
   const std::vector<ChunkRecord>& chunks_;  ///< the model's, which outlives its openers
   ModelId model_id_;
   std::unique_ptr<crypto::Aead> aead_;
+  std::optional<ChunkDecoder> decoder_;
   uint64_t host_calls_ = 0;
   uint64_t host_failures_ = 0;
 };
@@ -151,20 +170,23 @@ Status CheckAllChunks(const SealedModel& model,
   struct alignas(graph::kChunkAlignment) Line {
     std::byte bytes[graph::kChunkAlignment];
   };
-  std::vector<Line> lines(graph::kMaxChunkBytes / sizeof(Line));
-  const std::span<std::byte> slot = std::as_writable_bytes(std::span(lines));
+  constexpr uint32_t kRoomBytes = graph::kDecoderContextBytes + graph::kMaxChunkBytes;
+  std::vector<Line> lines((graph::kMaxChunkBytes + kRoomBytes) / sizeof(Line));
+  const std::span<std::byte> memory = std::as_writable_bytes(std::span(lines));
+  const std::span<std::byte> slot = memory.first(graph::kMaxChunkBytes);
   TRY_ASSIGN(const std::unique_ptr<ChunkOpener> opener, model.NewOpener());
+  opener->LendDecodingRoom(memory.subspan(slot.size()));
   const std::vector<ChunkRecord>& chunks = model.manifest().chunks;
   Status status;
   for (uint64_t i = 0; i < chunks.size() && status.ok(); ++i) {
     const auto index = static_cast<graph::ChunkIndex>(i);
-    if (opener->Open(index, slot.first(chunks[i].bytes)) != crypto::Verdict::kAuthentic) {
+    if (opener->Open(index, slot.first(chunks[i].plain_bytes)) != crypto::Verdict::kAuthentic) {
       status = TamperedModel();
     } else if (progress) {
       progress(i + 1, chunks.size());
     }
   }
-  crypto::WipeMemory(slot);
+  crypto::WipeMemory(memory);
   if (opener->host_failures() > 0) return NotDelivered();
   return status;
 }

@@ -18,8 +18,12 @@ namespace coracle::seal {
 class ChunkOpener {
  public:
   virtual ~ChunkOpener() = default;
-  /// Opens the chunk into `plain` (exactly its bytes, 64-byte aligned, secure memory). kTampered:
-  /// zeroed.
+  /// Secure memory that coded chunks are decoded with from now on: WeightLayout::DecodingBytes() of
+  /// them, 64-byte aligned. It must outlive the opener and is nobody else's; what it held before
+  /// does not matter.
+  virtual void LendDecodingRoom(std::span<std::byte> room) = 0;
+  /// Opens the chunk into `plain` (exactly its plain bytes, 64-byte aligned, secure memory), and
+  /// decodes it if it is coded. kTampered: zeroed. Requires: decoding room, if it is coded.
   virtual crypto::Verdict Open(graph::ChunkIndex chunk, std::span<std::byte> plain) = 0;
   /// Where the chunk's ciphertext can be prefetched from; empty in read mode.
   virtual Bytes Ciphertext(graph::ChunkIndex chunk) const = 0;

@@ -53,6 +53,34 @@ TEST(ReaderTest, OpensWhatTheWriterSealed) {
   }
 }
 
+TEST(ReaderTest, OpensCodedChunks) {
+  const auto file = SealSmallModel({.weights = Weights::kCoded});
+  EXPECT_LT(file.size(), SealSmallModel().size());
+  alignas(64) static std::byte room[graph::kDecoderContextBytes + graph::kMaxChunkBytes];
+  for (const AeadBackend opening : Backends()) {
+    for (const BlobAccess access : {BlobAccess::kView, BlobAccess::kRead}) {
+      const FakeBlob blob(file, access);
+      const auto model = SealedModel::Open(blob, TestKey(1), opening).value();
+      const auto& chunks = model->manifest().chunks;
+      const auto opener = model->NewOpener().value();
+      opener->LendDecodingRoom(room);
+      uint32_t coded = 0;
+      for (size_t i = chunks.size(); i-- > 0;) {
+        std::vector<std::byte> plain(chunks[i].plain_bytes);
+        const auto index = static_cast<graph::ChunkIndex>(i);
+        ASSERT_EQ(opener->Open(index, plain), crypto::Verdict::kAuthentic);
+        EXPECT_EQ(plain, SmallChunk(model->manifest(), i, 1, Weights::kCoded));
+        if (access == BlobAccess::kView) {
+          EXPECT_EQ(opener->Ciphertext(index).size(), chunks[i].bytes);
+        }
+        coded += chunks[i].bytes < chunks[i].plain_bytes ? 1 : 0;
+      }
+      EXPECT_GT(coded, 3U);
+      EXPECT_TRUE(CheckAllChunks(*model, nullptr).ok());
+    }
+  }
+}
+
 TEST(ReaderTest, OpeningReadsHeaderAndManifestOnly) {
   const FakeBlob blob(SealSmallModel(), BlobAccess::kRead);
   ASSERT_TRUE(SealedModel::Open(blob, TestKey(1), crypto::PreferredAeadBackend()).ok());

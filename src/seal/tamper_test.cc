@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "host/fake/blob.h"
+#include "host/fake/entropy.h"
 #include "host/fake/mutating_blob.h"
 #include "seal/format.h"
 #include "seal/test_model.h"
@@ -95,6 +96,44 @@ INSTANTIATE_TEST_SUITE_P(Ways, FlipTest, testing::ValuesIn(AllWays()), [](const 
   return std::string(info.param.backend == AeadBackend::kOpenSsl ? "openssl" : "ipsec_mb") +
          (info.param.access == BlobAccess::kView ? "_view" : "_read");
 });
+
+TEST_P(FlipTest, EveryBitOfCodedChunks) {
+  File file = SealSmallModel({.weights = Weights::kCoded});
+  const auto chunks = ChunksOf(file);
+  ASSERT_LT(chunks[0].bytes, chunks[0].plain_bytes);
+  const uint64_t end = chunks.back().offset + chunks.back().bytes;
+  for (size_t bit = 8 * kHeaderBytes; bit < 8 * end; bit += kBitStep) {
+    file[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+    ASSERT_EQ(Outcome(file, GetParam()), Code::kTampered) << bit;
+    file[bit / 8] ^= static_cast<std::byte>(1U << (bit % 8));
+  }
+}
+
+TEST(TamperTest, AMaliciousOwnersCodedChunkIsRefusedAndLeavesZeros) {
+  MemorySink sink;
+  host::InsecureDeterministicEntropy entropy(1);
+  auto writer =
+      SealedWriter::Start(sink, TestKey(1), entropy, crypto::PreferredAeadBackend()).value();
+  Manifest manifest = SmallManifest();
+  graph::ChunkDescriptor& first = manifest.graph.nodes[0].weights.chunks[0];
+  for (size_t i = 0; i < 7; ++i) {
+    std::vector<std::byte> chunk = SmallChunk(manifest, i, 1);
+    if (i == 0) chunk.resize(first.coded_bytes = 128);  // authentic, and no coded text
+    ASSERT_TRUE(writer->AppendChunk(chunk).ok());
+  }
+  ASSERT_TRUE(writer->Finish(manifest).ok());
+  for (const Way& way : AllWays()) {
+    EXPECT_EQ(Outcome(sink.bytes, way), Code::kTampered);
+    const host::FakeBlob blob(sink.bytes, way.access);
+    const auto model = SealedModel::Open(blob, TestKey(1), way.backend).value();
+    const auto opener = model->NewOpener().value();
+    alignas(graph::kChunkAlignment) static std::byte room[graph::kDecoderContextBytes + 768];
+    opener->LendDecodingRoom(room);
+    std::vector<std::byte> plain(first.bytes, std::byte{7});
+    EXPECT_EQ(opener->Open(graph::ChunkIndex{0}, plain), crypto::Verdict::kTampered);
+    EXPECT_EQ(plain, std::vector<std::byte>(first.bytes));
+  }
+}
 
 TEST(TamperTest, EveryPairOfChunksSwapped) {
   const File original = SealSmallModel();

@@ -4,6 +4,7 @@
 
 #include "base/index.h"
 #include "host/fake/entropy.h"
+#include "seal/chunk_coder.h"
 
 namespace coracle::seal {
 namespace {
@@ -42,6 +43,19 @@ TensorIndex Append(graph::Graph& graph, const std::string& name, graph::Attribut
   const TensorIndex output = node.output;
   graph.AddNode(std::move(node));
   return output;
+}
+
+/// Codes the chunk and says so in its descriptor, if it becomes smaller.
+void Code(Manifest& manifest, size_t index, std::vector<std::byte>& chunk) {
+  auto coded = ChunkCoder::Create().value()->Code(chunk);
+  if (!coded) return;
+  chunk = *std::move(coded);
+  for (Node& node : manifest.graph.nodes) {
+    for (ChunkDescriptor& descriptor : node.weights.chunks) {
+      if (Position(descriptor.index) != index) continue;
+      descriptor.coded_bytes = static_cast<uint32_t>(chunk.size());
+    }
+  }
 }
 
 }  // namespace
@@ -84,13 +98,17 @@ Manifest SmallManifest() {
   return manifest;
 }
 
-std::vector<std::byte> SmallChunk(const Manifest& manifest, size_t index, uint64_t weight_seed) {
+std::vector<std::byte> SmallChunk(const Manifest& manifest, size_t index, uint64_t weight_seed,
+                                  Weights weights) {
   for (const Node& node : manifest.graph.nodes) {
     for (const ChunkDescriptor& chunk : node.weights.chunks) {
       if (Position(chunk.index) != index) continue;
       std::vector<std::byte> plain(chunk.bytes);
       host::InsecureDeterministicEntropy noise(weight_seed * 1000 + index);
       CORACLE_CHECK(noise.Fill(plain).ok());
+      if (weights == Weights::kCoded) {
+        for (std::byte& byte : plain) byte &= std::byte{0x0f};
+      }
       return plain;
     }
   }
@@ -103,8 +121,9 @@ std::vector<std::byte> SealSmallModel(const SealOptions& options) {
   auto writer = SealedWriter::Start(sink, TestKey(options.key), entropy, options.backend).value();
   Manifest manifest = SmallManifest();
   for (size_t i = 0;; ++i) {
-    std::vector<std::byte> chunk = SmallChunk(manifest, i, options.weight_seed);
+    std::vector<std::byte> chunk = SmallChunk(manifest, i, options.weight_seed, options.weights);
     if (chunk.empty()) break;
+    if (options.weights == Weights::kCoded) Code(manifest, i, chunk);
     CORACLE_CHECK(writer->AppendChunk(chunk).ok());
   }
   CORACLE_CHECK(writer->Finish(std::move(manifest)).ok());

@@ -21,19 +21,19 @@ class StreamingWriter final : public SealedWriter {
         backend_(backend),
         chunk_aead_(std::move(chunk_aead)) {}
 
-  Status AppendChunk(std::span<std::byte> plain) override {
+  Status AppendChunk(std::span<std::byte> text) override {
     CORACLE_CHECK(!finished_);
-    CORACLE_CHECK(!plain.empty() && plain.size() <= graph::kMaxChunkBytes &&
-                  plain.size() % graph::kChunkAlignment == 0);
+    CORACLE_CHECK(!text.empty() && text.size() <= graph::kMaxChunkBytes &&
+                  text.size() % graph::kChunkAlignment == 0);
     if (chunks_.size() == kMaxChunks) {
       return Error{Code::kUnsupported,
                    "a sealed model holds at most " + std::to_string(kMaxChunks) + " chunks"};
     }
     const auto index = static_cast<graph::ChunkIndex>(chunks_.size());
-    ChunkRecord record{.offset = end_, .bytes = static_cast<uint32_t>(plain.size()), .tag = {}};
+    ChunkRecord record{.offset = end_, .bytes = static_cast<uint32_t>(text.size())};
     chunk_aead_->Seal(ChunkNonce(index), AssociatedOfChunk(header_.model_id, index, record.bytes),
-                      plain, plain, record.tag);
-    TRY(sink_.WriteAt(record.offset, plain));
+                      text, text, record.tag);
+    TRY(sink_.WriteAt(record.offset, text));
     chunks_.push_back(record);
     end_ += record.bytes;
     return {};

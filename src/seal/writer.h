@@ -29,10 +29,11 @@ class SealedWriter {
                                                      host::Entropy& entropy,
                                                      crypto::AeadBackend backend);
   virtual ~SealedWriter() = default;
-  /// Seals the next chunk (plain.size() a multiple of graph::kChunkAlignment, <= kMaxChunkBytes),
-  /// in the order of chunk indices from 0. `plain` is overwritten.
+  /// Seals the next chunk: its plain text, or what chunk_coder.h made of it (the manifest's
+  /// descriptor says which). A multiple of graph::kChunkAlignment, <= kMaxChunkBytes, in the order
+  /// of chunk indices from 0. `text` is overwritten.
   /// Errors: kUnsupported past kMaxChunks; the sink's.
-  virtual Status AppendChunk(std::span<std::byte> plain) = 0;
+  virtual Status AppendChunk(std::span<std::byte> text) = 0;
   /// Seals the manifest (its `chunks` are filled in here) and writes the header last. It is first
   /// checked as a reader would, so what would not open is refused here with the reason.
   /// Errors: kMalformed, kUnsupported; the sink's.

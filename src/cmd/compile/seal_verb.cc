@@ -14,8 +14,10 @@
 #include "cmd/support/sealed_file.h"
 #include "compile/compile.h"
 #include "host/posix/atomic_file.h"
+#include "host/posix/clock.h"
 #include "host/posix/entropy.h"
 #include "host/posix/read_file.h"
+#include "runtime/measure_rates.h"
 #include "vision/decode.h"
 #include "vision/preprocess.h"
 
@@ -132,6 +134,40 @@ nlohmann::json QuantizedJson(const compile::CompiledModel& model) {
   return layers;
 }
 
+Result<compile::CodingRequest> MakeCodingRequest(const SealOptions& options) {
+  compile::CodingRequest request;
+  request.storage_gbps = options.storage_gbps;
+  if (options.compress == "max") request.compression = compile::Compression::kMax;
+  if (options.compress == "auto") request.compression = compile::Compression::kAuto;
+  if (request.storage_gbps == 0) return request;
+  if (request.compression != compile::Compression::kAuto) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format("--storage-gbps {}: only --compress auto weighs it; add that, or leave "
+                    "the option out",
+                    options.storage_gbps)};
+  }
+  host::PosixClock clock;
+  TRY_ASSIGN(request.rates, runtime::MeasureRates(clock));
+  return request;
+}
+
+/// "compression" of the report.
+Json CompressionJson(const SealOptions& options, const compile::CodingRequest& request,
+                     const compile::CodedWeights& weights) {
+  Json json = {{"mode", options.compress},
+               {"chunks", weights.chunks},
+               {"chunks_coded", weights.coded_chunks},
+               {"bytes_before", weights.plain_bytes},
+               {"bytes_after", weights.sealed_bytes}};
+  if (options.storage_gbps > 0) {
+    json["storage_gbps"] = options.storage_gbps;
+    json["decrypt_gbps"] = request.rates.aead_gbps;
+    json["decode_gbps"] = request.rates.decode_gbps;
+  }
+  return json;
+}
+
 Result<compile::OwnerText> MakeOwnerText(const SealArguments& arguments,
                                          const compile::CompiledModel& model) {
   compile::OwnerText text;
@@ -148,6 +184,7 @@ Result<compile::OwnerText> MakeOwnerText(const SealArguments& arguments,
 }
 
 Result<Report> SealModel(const SealArguments& arguments) {
+  TRY_ASSIGN(const compile::CodingRequest coding, MakeCodingRequest(arguments.options));
   TRY_ASSIGN(const crypto::Key256 key, ReadOwnerKey(arguments.key));
   compile::CompileOptions compile_options;
   compile_options.weights_file = arguments.options.weights_file;
@@ -163,11 +200,13 @@ Result<Report> SealModel(const SealArguments& arguments) {
              host::AtomicFile::Create(arguments.output, 0644, host::Overwrite::kReplace));
   FileSink sink(*file);
   host::PosixEntropy entropy;
+  compile::CodedWeights weights;
   {
     ProgressLine progress("sealing");
-    TRY(compile::Seal(
-        model, text, sink, key, entropy, crypto::PreferredAeadBackend(),
-        [&progress](uint64_t done, uint64_t total) { progress.Update(done, total); }));
+    TRY_ASSIGN(weights,
+               compile::Seal(
+                   model, text, sink, key, entropy, crypto::PreferredAeadBackend(), coding,
+                   [&progress](uint64_t done, uint64_t total) { progress.Update(done, total); }));
   }
   TRY(file->Commit());
   Report report;
@@ -179,6 +218,7 @@ Result<Report> SealModel(const SealArguments& arguments) {
                  {"weights", arguments.options.weights},
                  {"quantized_layers", QuantizedJson(model)},
                  {"estimated_error", passes::EstimatedError(model.quantized)},
+                 {"compression", CompressionJson(arguments.options, coding, weights)},
                  {"inputs", PortsJson(model.graph.inputs)},
                  {"outputs", PortsJson(model.graph.outputs)}};
   report.text = fmt::format("Sealed {} ({} layers, {} of weights) into {} ({})\n", text.name,
@@ -189,6 +229,11 @@ Result<Report> SealModel(const SealArguments& arguments) {
         "Weights of {} layers quantised; estimated error of the outputs {:.2g} of their "
         "magnitude\n",
         model.quantized.size(), passes::EstimatedError(model.quantized));
+  }
+  if (arguments.options.compress != "none") {
+    report.text += fmt::format("Coded {} of {} chunks: {} instead of {}\n", weights.coded_chunks,
+                               weights.chunks, FormatBytes(weights.sealed_bytes),
+                               FormatBytes(weights.plain_bytes));
   }
   return report;
 }

@@ -32,6 +32,7 @@ Result<Report> Inspect(const ModelArgument& argument) {
                  {"inputs", PortsJson(graph.inputs)},
                  {"outputs", PortsJson(graph.outputs)},
                  {"weight_bytes", WeightBytes(graph)},
+                 {"sealed_weight_bytes", SealedWeightBytes(graph)},
                  {"multiply_adds", MultiplyAdds(graph)},
                  {"unplanned_peak_bytes", unplanned},
                  {"least_budget_bytes", least.bytes},
@@ -42,8 +43,9 @@ Result<Report> Inspect(const ModelArgument& argument) {
   for (const graph::Port& port : graph.outputs)
     report.text += fmt::format("output {} {}\n", port.name, port.shape.ToString());
   report.text += fmt::format(
-      "{} layers, {} of weights, {:.2f} GMACs\nAll in memory at once: {}. Least budget: {}{}.\n",
-      graph.nodes.size(), FormatBytes(WeightBytes(graph)),
+      "{} layers, {} of weights ({} sealed), {:.2f} GMACs\nAll in memory at once: {}. Least "
+      "budget: {}{}.\n",
+      graph.nodes.size(), FormatBytes(WeightBytes(graph)), FormatBytes(SealedWeightBytes(graph)),
       static_cast<double>(MultiplyAdds(graph)) / 1e9, FormatBytes(unplanned),
       FormatBytes(least.bytes), SettingLayer(graph, least));
   return report;

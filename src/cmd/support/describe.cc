@@ -50,6 +50,7 @@ Json LayersJson(const graph::Graph& graph) {
                                                 graph.shape(node.output).dims().end())},
          {"activation_bytes", TensorBytes(graph, node.output)},
          {"weight_bytes", node.weights.TotalBytes()},
+         {"sealed_weight_bytes", node.weights.SealedBytes()},
          {"multiply_adds", kernels::MultiplyAdds(graph, node)}});
   }
   return layers;
@@ -69,6 +70,12 @@ Json PortsJson(const std::vector<graph::Port>& ports) {
 uint64_t WeightBytes(const graph::Graph& graph) {
   uint64_t sum = 0;
   for (const graph::Node& node : graph.nodes) sum += node.weights.TotalBytes();
+  return sum;
+}
+
+uint64_t SealedWeightBytes(const graph::Graph& graph) {
+  uint64_t sum = 0;
+  for (const graph::Node& node : graph.nodes) sum += node.weights.SealedBytes();
   return sum;
 }
 

@@ -17,6 +17,8 @@ Json AlgorithmJson(const graph::Node& node);
 
 Json PortsJson(const std::vector<graph::Port>& ports);
 uint64_t WeightBytes(const graph::Graph& graph);
+/// The same as they lie in the sealed file, where some may be coded.
+uint64_t SealedWeightBytes(const graph::Graph& graph);
 uint64_t MultiplyAdds(const graph::Graph& graph);
 
 }  // namespace coracle::cmd

@@ -36,6 +36,7 @@ std::vector<std::string> SealOptions::ToArguments() const {
     arguments.emplace_back(option);
     arguments.push_back(value);
   };
+  if (storage_gbps > 0) add("--storage-gbps", fmt::format("{}", storage_gbps));
   add("--weights-file", weights_file);
   for (const std::string& shape : shapes) add("--shape", shape);
   add("--labels", labels);
@@ -77,9 +78,15 @@ void AddSealOptions(CLI::App* verb, SealOptions& options) {
           "share of their magnitude")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  verb->add_option("--compress", options.compress, "Entropy coding of weights: none")
-      ->check(CLI::IsMember({"none", "auto"}))
+  verb->add_option("--compress", options.compress,
+                   "Entropy coding of weights: none, max (the smallest file) or auto (what is read "
+                   "and opened sooner for it, see --storage-gbps)")
+      ->check(CLI::IsMember({"none", "auto", "max"}))
       ->capture_default_str();
+  verb->add_option("--storage-gbps", options.storage_gbps,
+                   "--compress auto: how fast the file is read where the model will run, in GB/s "
+                   "(default: as local memory, where coding never pays)")
+      ->check(CLI::Range(0.0001, 1000.0));
   verb->add_option("--weights-file", options.weights_file,
                    "Darknet: the .weights file of the .cfg");
   verb->add_option("--shape", options.shapes, "ONNX: fix an input's dimensions, NAME=1x3x224x224")

@@ -15,6 +15,7 @@ struct SealOptions {
   std::string weights = "auto";
   double error_max = 0.04;
   std::string compress = "none";
+  double storage_gbps = 0;  ///< 0: not given
   std::string weights_file;
   std::vector<std::string> shapes;
   std::string labels;
