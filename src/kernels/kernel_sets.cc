@@ -8,6 +8,7 @@
 #include "kernels/kernel.h"
 #include "kernels/movement.h"
 #include "kernels/simd/depthwise.h"
+#include "kernels/simd/dot8.h"
 #include "kernels/simd/panels.h"
 #include "kernels/simd/row_kernels.h"
 #include "kernels/simd/winograd.h"
@@ -20,7 +21,9 @@ KernelSet MakeSimdKernels(int64_t target) {
   KernelSet set{.name = hwy::TargetName(target),
                 .panels = SimdPanels(target),
                 .winograd = SimdWinograd(target),
-                .depthwise = SimdDepthwise(target)};
+                .depthwise = SimdDepthwise(target),
+                .integer_panels = SimdIntegerPanels(target),
+                .integer_depthwise = SimdIntegerDepthwise(target)};
   AddElementwiseKernels(target, set);
   AddNormKernels(target, set);
   AddPoolKernels(target, set);
@@ -28,6 +31,7 @@ KernelSet MakeSimdKernels(int64_t target) {
   AddResizeKernel(target, set);
   AddRecurrenceKernel(target, set);
   AddAttentionKernel(target, set);
+  AddQuantizeKernels(target, set);
   set.rows[Position(OpKind::kConcat)] = MoveConcat;
   set.rows[Position(OpKind::kSlice)] = MoveSlice;
   set.rows[Position(OpKind::kTranspose)] = MoveTranspose;

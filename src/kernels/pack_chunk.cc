@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "kernels/dot8.h"
 #include "kernels/packing.h"
 #include "kernels/panel_text.h"
 #include "kernels/partition.h"
@@ -125,6 +126,9 @@ void PackChunk(const Graph& graph, const Node& node, const ChunkDescriptor& chun
                std::span<std::byte> text) {
   CORACLE_CHECK(node.source != nullptr && text.size() == chunk.bytes);
   std::fill(text.begin(), text.end(), std::byte{0});
+  if (node.weight_type == graph::WeightType::kDot8) {
+    return PackDot8Chunk(graph, node, chunk, text.data());
+  }
   const std::span<float> out(reinterpret_cast<float*>(text.data()), text.size() / kFloatBytes);
   switch (chunk.kind) {
     case ChunkKind::kPanels:

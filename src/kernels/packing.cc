@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/checked.h"
+#include "kernels/dot8.h"
 #include "kernels/panel_text.h"
 #include "kernels/partition.h"
 #include "kernels/recurrence.h"
@@ -20,19 +21,24 @@ using graph::WeightLayout;
 
 constexpr uint64_t kFloatBytes = sizeof(float);
 
+bool IsDot8(const Node& node) { return node.weight_type == graph::WeightType::kDot8; }
+
 /// Text of rows [k_begin, k_begin + rows) of a panel's K.
-uint64_t PanelBytes(const Node& node, const PanelGeometry& panel, uint32_t k_begin, uint32_t rows) {
+uint64_t PanelBytes(const Graph& graph, const Node& node, const PanelGeometry& panel,
+                    uint32_t k_begin, uint32_t rows) {
+  if (IsDot8(node)) return Dot8PanelBytes(graph, node, panel.width, rows);
   return PanelText(node.weight_type, panel.width, rows, k_begin == 0).Bytes();
 }
-uint64_t PanelBytes(const Node& node, const PanelGeometry& panel) {
-  return PanelBytes(node, panel, 0, panel.k_count);
+uint64_t PanelBytes(const Graph& graph, const Node& node, const PanelGeometry& panel) {
+  return PanelBytes(graph, node, panel, 0, panel.k_count);
 }
 
 uint32_t DepthwiseBlocks(const Graph& graph, const Node& node) {
   return static_cast<uint32_t>(CeilDiv(graph.shape(node.inputs[0]).Back(0), kPanelGranule));
 }
 
-uint64_t DepthwiseBlockBytes(const Node& node) {
+uint64_t DepthwiseBlockBytes(const Graph& graph, const Node& node) {
+  if (IsDot8(node)) return Dot8BlockBytes(graph, node);
   const graph::Window& window = std::get<graph::Conv>(node.attrs).window;
   return (uint64_t{window.kernel_h} * window.kernel_w + 1) * kPanelGranule * kFloatBytes;
 }
@@ -72,15 +78,17 @@ class ChunkList {
 };
 
 /// One panel whose K is cut into `runs` near-equal runs, at multiples of `granule`.
-void AddRuns(const Node& node, const PanelGeometry& panel, uint32_t index, uint32_t granule,
-             uint64_t runs, ChunkList& list) {
+void AddRuns(const Graph& graph, const Node& node, uint32_t index, uint32_t granule, uint64_t runs,
+             ChunkList& list) {
+  const PanelGeometry panel = PanelAt(graph, node, index);
   const uint64_t granules = CeilDiv(panel.k_count, granule);
   for (uint64_t run = 0; run < runs; ++run) {
     const auto begin = static_cast<uint32_t>(granules * run / runs * granule);
     const auto end = static_cast<uint32_t>(
         std::min<uint64_t>(granules * (run + 1) / runs * granule, panel.k_count));
+    const uint64_t bytes = PanelBytes(graph, node, panel, begin, end - begin);
     list.Add({.kind = ChunkKind::kPanels,
-              .bytes = static_cast<uint32_t>(PanelBytes(node, panel, begin, end - begin)),
+              .bytes = static_cast<uint32_t>(bytes),
               .panel_begin = index,
               .panel_count = 1,
               .k_begin = begin,
@@ -91,23 +99,25 @@ void AddRuns(const Node& node, const PanelGeometry& panel, uint32_t index, uint3
 /// Runs of a panel's K begin at multiples of this.
 uint32_t RunGranule(const Node& node, const PanelGeometry& panel) {
   if (IsDequantized(node.weight_type)) return kInt4GroupRows;
-  return panel.k_count >= 64 ? 8 : 1;
+  return panel.k_count >= 64 || IsDot8(node) ? 8 : 1;
 }
 
 /// Most rows of K, in whole granules, whose text takes about `target` bytes.
-uint32_t RowsWithin(const Node& node, const PanelGeometry& panel, uint64_t target) {
+uint32_t RowsWithin(const Graph& graph, const Node& node, const PanelGeometry& panel,
+                    uint64_t target) {
   const uint32_t granule = RunGranule(node, panel);
-  const uint64_t fixed = PanelBytes(node, panel, 0, 0);  // bias and scales
-  const uint64_t granule_bytes = PanelBytes(node, panel, 0, granule) - fixed;
+  const uint64_t fixed = PanelBytes(graph, node, panel, 0, 0);  // bias and scales
+  const uint64_t granule_bytes = PanelBytes(graph, node, panel, 0, granule) - fixed;
   const uint64_t granules = target > fixed ? (target - fixed) / granule_bytes : 0;
   return static_cast<uint32_t>(std::max<uint64_t>(1, granules) * granule);
 }
 
 /// One panel in runs of about `target` bytes.
-void CutPanel(const Node& node, const PanelGeometry& panel, uint32_t index, uint64_t target,
+void CutPanel(const Graph& graph, const Node& node, uint32_t index, uint64_t target,
               ChunkList& list) {
-  AddRuns(node, panel, index, RunGranule(node, panel),
-          CeilDiv(panel.k_count, RowsWithin(node, panel, target)), list);
+  const PanelGeometry panel = PanelAt(graph, node, index);
+  AddRuns(graph, node, index, RunGranule(node, panel),
+          CeilDiv(panel.k_count, RowsWithin(graph, node, panel, target)), list);
 }
 
 void CutWinograd(const Graph& graph, const Node& node, ChunkList& list) {
@@ -115,7 +125,7 @@ void CutWinograd(const Graph& graph, const Node& node, ChunkList& list) {
   const uint32_t rows_max = kWinogradTaps * WinogradInputsMax(graph, node);
   for (uint32_t i = 0; i < partition.PanelsPerPart(); ++i) {
     const PanelGeometry panel = PanelOf(partition, i);
-    AddRuns(node, panel, i, kWinogradRunRows, CeilDiv(panel.k_count, rows_max), list);
+    AddRuns(graph, node, i, kWinogradRunRows, CeilDiv(panel.k_count, rows_max), list);
   }
 }
 
@@ -123,7 +133,7 @@ void CutPanels(const Graph& graph, const Node& node, ChunkList& list) {
   const Partition partition = PartitionOf(graph, node);
   const uint32_t panels = partition.Parts() * partition.PanelsPerPart();
   uint64_t total = 0;
-  for (uint32_t i = 0; i < panels; ++i) total += PanelBytes(node, PanelOf(partition, i));
+  for (uint32_t i = 0; i < panels; ++i) total += PanelBytes(graph, node, PanelOf(partition, i));
   const uint64_t target = TargetBytes(total);
   // A panel that is over by its bias alone stays whole.
   const uint64_t whole = std::min<uint64_t>(
@@ -131,14 +141,14 @@ void CutPanels(const Graph& graph, const Node& node, ChunkList& list) {
       std::max(target + uint64_t{kPanelChannels} * kFloatBytes, kWholePanelBytes));
   for (uint32_t i = 0; i < panels;) {
     const PanelGeometry first = PanelOf(partition, i);
-    if (PanelBytes(node, first) > whole) {
-      CutPanel(node, first, i++, std::max(target, kCutBytes), list);
+    if (PanelBytes(graph, node, first) > whole) {
+      CutPanel(graph, node, i++, std::max(target, kCutBytes), list);
       continue;
     }
     ChunkDescriptor chunk{.kind = ChunkKind::kPanels, .panel_begin = i, .k_count = first.k_count};
     while (i < panels) {
       const PanelGeometry panel = PanelOf(partition, i);
-      const uint64_t bytes = chunk.bytes + PanelBytes(node, panel);
+      const uint64_t bytes = chunk.bytes + PanelBytes(graph, node, panel);
       const bool fits = chunk.panel_count == 0 || bytes <= target;
       if (panel.k_count != first.k_count || !fits) break;
       chunk.bytes = static_cast<uint32_t>(bytes);
@@ -151,12 +161,12 @@ void CutPanels(const Graph& graph, const Node& node, ChunkList& list) {
 
 void CutDepthwise(const Graph& graph, const Node& node, ChunkList& list) {
   const uint32_t blocks = DepthwiseBlocks(graph, node);
-  const uint64_t block_bytes = DepthwiseBlockBytes(node);
+  const uint64_t block_bytes = DepthwiseBlockBytes(graph, node);
   const uint64_t per_chunk = std::max<uint64_t>(1, TargetBytes(blocks * block_bytes) / block_bytes);
   for (uint32_t block = 0; block < blocks;) {
     const auto count = static_cast<uint32_t>(std::min<uint64_t>(per_chunk, blocks - block));
     list.Add({.kind = ChunkKind::kDepthwise,
-              .bytes = static_cast<uint32_t>(count * block_bytes),
+              .bytes = static_cast<uint32_t>(RoundUp(count * block_bytes, graph::kChunkAlignment)),
               .panel_begin = block,
               .panel_count = count});
     block += count;
@@ -194,11 +204,12 @@ Status CheckPanels(const Graph& graph, const Node& node, const WeightLayout& lay
     const bool complete = k_end == whole;
     if (k_end > whole || (chunk.k_count == 0 && whole != 0)) return Wrong(node, "K range");
     if (chunk.panel_count > 1 && (chunk.k_begin != 0 || !complete)) return Wrong(node, "K range");
+    if (IsDot8(node) && !complete && k_end % kDot8Group != 0) return Wrong(node, "K range");
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < chunk.panel_count; ++i) {
       const PanelGeometry panel = PanelOf(partition, next_panel + i);
       if (panel.k_count != whole) return Wrong(node, "panels of different K in one chunk");
-      bytes += PanelBytes(node, panel, chunk.k_begin, chunk.k_count);
+      bytes += PanelBytes(graph, node, panel, chunk.k_begin, chunk.k_count);
     }
     if (bytes != chunk.bytes) return Wrong(node, "chunk bytes");
     next_panel += complete ? chunk.panel_count : 0;
@@ -221,7 +232,7 @@ Status CheckWinogradRuns(const Graph& graph, const Node& node, const WeightLayou
 
 Status CheckDepthwise(const Graph& graph, const Node& node, const WeightLayout& layout) {
   const uint32_t blocks = DepthwiseBlocks(graph, node);
-  const uint64_t block_bytes = DepthwiseBlockBytes(node);
+  const uint64_t block_bytes = DepthwiseBlockBytes(graph, node);
   uint32_t next = 0;
   for (const ChunkDescriptor& chunk : layout.chunks) {
     if (chunk.kind != ChunkKind::kDepthwise) return Wrong(node, "chunk kind");
@@ -229,7 +240,8 @@ Status CheckDepthwise(const Graph& graph, const Node& node, const WeightLayout& 
         chunk.k_begin != 0 || chunk.k_count != 0) {
       return Wrong(node, "chunk order");
     }
-    if (chunk.panel_count * block_bytes != chunk.bytes) return Wrong(node, "chunk bytes");
+    if (RoundUp(chunk.panel_count * block_bytes, graph::kChunkAlignment) != chunk.bytes)
+      return Wrong(node, "chunk bytes");
     next += chunk.panel_count;
   }
   if (next != blocks) return Wrong(node, "channel blocks missing");

@@ -13,10 +13,11 @@
 //
 // A kPanels chunk holds, for each of its panels: bias[width] if k_begin == 0, then k_count rows of
 // `width` weights, as panel_text.h says for each type. A kDepthwise chunk of blocks [b, b + n) of
-// 16 channels: bias[16 n], then per tap (ky, kx) weights[16 n]. A kConstant block: Affine and
-// LayerNorm: scale[C16], bias[C16], where C16 = channels rounded up to 16; Binary, Attention: the
-// constant's elements in order. Recurrence: recurrence.h. The block is cut into kConstant chunks
-// that are opened one behind the other into contiguous memory.
+// 16 channels: bias[16 n], then per tap (ky, kx) weights[16 n]. WeightType::kDot8 has other chunks
+// of these two kinds: dot8.h. A kConstant block: Affine and LayerNorm: scale[C16], bias[C16], where
+// C16 = channels rounded up to 16; Binary, Attention: the constant's elements in order. Recurrence:
+// recurrence.h. The block is cut into kConstant chunks that are opened one behind the other into
+// contiguous memory.
 #pragma once
 
 #include <cstddef>

@@ -272,5 +272,159 @@ TEST(Queries, CountArithmeticAndWorkspace) {
   EXPECT_FALSE(InPlaceAllowed(dense.graph, dense.node, 1));
 }
 
+/// A kDot8 node: every chunk's panels are read back, and say the weights that went in.
+PackedNode MakeDot8(graph::Attributes attrs, const Shape& in, const Shape& out, const Shape& weight,
+                    graph::QuantizationSource source) {
+  PackedNode made;
+  made.graph.stage = graph::Stage::kRows;
+  Node& node = made.node;
+  node.name = "node";
+  node.attrs = std::move(attrs);
+  node.inputs = {made.graph.AddTensor("in", in, DType::kUint8)};
+  node.output = made.graph.AddTensor("out", out, DType::kUint8);
+  node.weight_type = graph::WeightType::kDot8;
+  node.integer.in_source = source;
+  node.integer.in_zero = source == graph::QuantizationSource::kConstant ? 3 : 0;
+  auto values = std::make_shared<std::vector<int8_t>>(weight.Elements());
+  for (size_t i = 0; i < values->size(); ++i) {
+    (*values)[i] = static_cast<int8_t>(i * 37 % 256 - 128);
+  }
+  auto constant = std::make_shared<graph::Constant>();
+  constant->dtype = DType::kInt8;
+  constant->shape = weight;
+  constant->bytes = std::as_bytes(std::span(*values));
+  constant->owner = values;
+  auto origin = std::make_shared<graph::WeightSource>();
+  origin->weight = constant;
+  origin->dense_order = graph::DenseOrder::kOutputsByInputs;
+  for (uint32_t n = 0; n < weight[0]; ++n) {
+    origin->scale.push_back(static_cast<float>(n + 1));
+    origin->bias.push_back(-static_cast<float>(n));
+    origin->weight_zero.push_back(static_cast<int32_t>(n % 5) - 2);
+    origin->integer_bias.push_back(static_cast<int32_t>(1000 * n));
+  }
+  node.source = origin;
+  node.weights = CutIntoChunks(made.graph, node, graph::ChunkIndex{7});
+  return made;
+}
+
+template <typename Value>
+Value ValueAt(const std::vector<std::byte>& text, size_t offset, size_t index) {
+  Value value;
+  std::memcpy(&value, text.data() + offset + index * sizeof(Value), sizeof(Value));
+  return value;
+}
+
+/// One output channel's weights in K order: taps outer, input channels inner.
+std::vector<int32_t> WeightsOf(const Node& node, uint32_t channel) {
+  const Shape& shape = node.source->weight->shape;
+  const uint32_t taps = shape.rank() == 4 ? shape[2] * shape[3] : 1;
+  const uint32_t inputs = shape[1];
+  std::vector<int32_t> out;
+  for (uint32_t tap = 0; tap < taps; ++tap) {
+    for (uint32_t c = 0; c < inputs; ++c) {
+      const size_t at = (size_t{channel} * inputs + c) * taps + tap;
+      out.push_back(static_cast<int8_t>(node.source->weight->bytes[at]));
+    }
+  }
+  return out;
+}
+
+void ExpectDot8Panels(const PackedNode& made) {
+  const Node& node = made.node;
+  ASSERT_TRUE(CheckLayout(made.graph, node, node.weights).ok());
+  const bool dynamic = node.integer.in_source == graph::QuantizationSource::kTensor;
+  const uint32_t rows = dynamic ? 5 : 4;
+  for (const ChunkDescriptor& chunk : node.weights.chunks) {
+    std::vector<std::byte> text(chunk.bytes, std::byte{0xEE});
+    PackChunk(made.graph, node, chunk, text);
+    size_t offset = 0;
+    for (uint32_t p = 0; p < chunk.panel_count; ++p) {
+      const PanelGeometry panel = PanelAt(made.graph, node, chunk.panel_begin + p);
+      const size_t weights = offset + size_t{rows} * panel.width * 4;
+      for (uint32_t n = 0; n < panel.channel_count; ++n) {
+        const uint32_t channel = panel.channel_begin + n;
+        const std::vector<int32_t> want = WeightsOf(node, channel);
+        const int32_t zero = node.source->weight_zero[channel];
+        int32_t sum = 0;
+        for (uint32_t k = 0; k < chunk.k_count; ++k) {
+          const size_t at = (k / 4 * panel.width + n) * 4 + k % 4;
+          ASSERT_EQ(ValueAt<int8_t>(text, weights, at), want[chunk.k_begin + k]);
+          sum += want[chunk.k_begin + k] - zero;
+        }
+        const int32_t bias = chunk.k_begin == 0 ? node.source->integer_bias[channel] : 0;
+        EXPECT_EQ(ValueAt<int32_t>(text, offset, n), dynamic ? bias : bias - 3 * sum);
+        const size_t row = panel.width;
+        EXPECT_EQ(ValueAt<float>(text, offset, row + n), node.source->scale[channel]);
+        EXPECT_EQ(ValueAt<float>(text, offset, 2 * row + n), node.source->bias[channel]);
+        EXPECT_EQ(ValueAt<int32_t>(text, offset, 3 * row + n), zero);
+        if (dynamic) {
+          EXPECT_EQ(ValueAt<int32_t>(text, offset, 4 * row + n), sum);
+        }
+      }
+      offset = weights + size_t{panel.width} * RoundUpToMultiple(chunk.k_count, 4);
+    }
+    EXPECT_EQ(offset, chunk.bytes);
+  }
+}
+
+TEST(Packing, Dot8PanelsHoldWeightsInFoursAndTheirSums) {
+  for (const auto source :
+       {graph::QuantizationSource::kConstant, graph::QuantizationSource::kTensor}) {
+    for (const auto& [inputs, outputs, kernel] : std::vector<std::array<uint32_t, 3>>{
+             {3, 24, 7}, {64, 200, 1}, {512, 70, 3}, {17, 33, 3}}) {
+      graph::Conv conv;
+      conv.out_channels = outputs;
+      conv.window.kernel_h = conv.window.kernel_w = kernel;
+      ExpectDot8Panels(MakeDot8(conv, {1, 9, 9, inputs}, {1, 9, 9, outputs},
+                                {outputs, inputs, kernel, kernel}, source));
+    }
+    const PackedNode dense =
+        MakeDot8(graph::Dense{100}, {1, 25088}, {1, 100}, {100, 25088}, source);
+    EXPECT_TRUE(dense.node.weights.SplitsK());
+    ExpectDot8Panels(dense);
+  }
+}
+
+TEST(Packing, Dot8DepthwiseHoldsWeightsLessTheirZeroPoints) {
+  graph::Conv conv;
+  conv.groups = conv.out_channels = 40;
+  conv.window.kernel_h = conv.window.kernel_w = 3;
+  const PackedNode made = MakeDot8(conv, {1, 9, 9, 40}, {1, 9, 9, 40}, {40, 1, 3, 3},
+                                   graph::QuantizationSource::kConstant);
+  ASSERT_TRUE(CheckLayout(made.graph, made.node, made.node.weights).ok());
+  ASSERT_EQ(made.node.weights.chunks.size(), 1U);
+  const ChunkDescriptor& chunk = made.node.weights.chunks[0];
+  EXPECT_EQ(chunk.bytes, RoundUpToMultiple(48 * (3 * 4 + 9 * 2), 64));
+  std::vector<std::byte> text(chunk.bytes);
+  PackChunk(made.graph, made.node, chunk, text);
+  for (uint32_t n = 0; n < 40; ++n) {
+    const std::vector<int32_t> want = WeightsOf(made.node, n);
+    int32_t sum = 0;
+    for (uint32_t tap = 0; tap < 9; ++tap) {
+      const int32_t weight = want[tap] - made.node.source->weight_zero[n];
+      EXPECT_EQ(ValueAt<int16_t>(text, 48 * 3 * 4, tap * 48 + n), weight);
+      sum += weight;
+    }
+    EXPECT_EQ(ValueAt<int32_t>(text, 0, n), made.node.source->integer_bias[n] - 3 * sum);
+  }
+}
+
+TEST(Packing, Dot8CutsOfKAreAtWholeGroups) {
+  const PackedNode made = MakeDot8(graph::Dense{64}, {1, 8192}, {1, 64}, {64, 8192},
+                                   graph::QuantizationSource::kConstant);
+  graph::WeightLayout layout = made.node.weights;
+  ASSERT_GE(layout.chunks.size(), 2U);
+  // A row moved from one chunk to the next: sizes would agree if they were not whole groups.
+  for (const uint32_t moved : {1U, 2U, 3U}) {
+    graph::WeightLayout wrong = layout;
+    wrong.chunks[0].k_count -= moved;
+    wrong.chunks[1].k_begin -= moved;
+    wrong.chunks[1].k_count += moved;
+    wrong.chunks[1].bytes += 4 * 64;
+    EXPECT_FALSE(CheckLayout(made.graph, made.node, wrong).ok());
+  }
+}
+
 }  // namespace
 }  // namespace coracle::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "kernels/dot8.h"
 #include "kernels/panel_text.h"
 #include "kernels/partition.h"
 
@@ -37,6 +38,11 @@ uint64_t DequantizedFloats(const graph::Graph& graph, const graph::Node& node) {
 }
 
 uint64_t PanelWorkspaceBytes(const graph::Graph& graph, const graph::Node& node) {
+  if (node.weight_type == graph::WeightType::kDot8) {
+    if (graph::IsDepthwise(graph, node)) return 0;
+    const Dot8Workspace workspace = Dot8WorkspaceOf(graph, node);
+    return workspace.patch + workspace.partial;
+  }
   const uint64_t dequantized = DequantizedFloats(graph, node) * sizeof(float);
   if (!HasPanels(graph, node)) return dequantized;
   const Partition partition = PartitionOf(graph, node);

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "graph/tensor_bytes.h"
+#include "kernels/dot8.h"
 #include "kernels/kernel.h"
 #include "kernels/packing.h"
 #include "kernels/panel_text.h"
@@ -29,10 +30,19 @@ constexpr double kChainLength = 8;
 /// while others are multiplied.
 constexpr double kWaitingPixels = 14;
 
-/// Pixels of a full register tile (kernels/simd/panels_tile-inl.h).
-double TilePixels(uint32_t width) {
+bool IsDot8(const Node& node) { return node.weight_type == graph::WeightType::kDot8; }
+
+/// Pixels of a full register tile (kernels/simd/panels_tile-inl.h, dot8_tile-inl.h).
+double TilePixels(const Node& node, uint32_t width) {
   if (width == 64) return 6;
-  return width == 48 ? 8 : 12;
+  return width == 48 || (width == 32 && IsDot8(node)) ? 8 : 12;
+}
+
+/// Nanoseconds of a register tile beside its multiply-adds.
+double TileNs(const Node& node, const MachineRates& rates) {
+  constexpr double kDivisions = 5.7;  // of a tile's values by the output's scale
+  if (!IsDot8(node)) return rates.tile_ns;
+  return (kDot8TileShare + (node.integer.out.scale == 1 ? 0 : kDivisions)) * rates.tile_ns;
 }
 
 /// Activations that the panel kernels do not end in registers.
@@ -50,8 +60,13 @@ bool Staged(ActivationKind kind) {
 }
 
 /// Pointers that the table of tiles holds for a pixel: kernel rows, where their taps are
-/// neighbours in memory, or taps.
-double TablePointers(const Node& node) {
+/// neighbours in memory, or taps. Integers whose windows are copied: what that costs, in pointers.
+double TablePointers(const Graph& graph, const Node& node) {
+  constexpr double kCopy = 3.4;  // of a kernel row
+  if (IsDot8(node) && kernels::Dot8WorkspaceOf(graph, node).copies) {
+    const auto* conv = std::get_if<graph::Conv>(&node.attrs);
+    return kCopy * (conv == nullptr ? 1 : conv->window.kernel_h);
+  }
   if (const auto* conv = std::get_if<graph::Conv>(&node.attrs)) {
     const graph::Window& w = conv->window;
     const bool rows = conv->groups == 1 && w.dilation_w == 1;
@@ -179,20 +194,27 @@ void NodeCost::CountPanels(const Graph& graph, const Node& node, const MachineRa
   const uint32_t channels = out.channels / groups;
   const double images = kernels::PerImage(graph, node) ? out.images : 1;
   row_pixels_ = images * std::ceil(static_cast<double>(out.pixels) / phases_x);
-  tile_ns_ = rates.tile_ns;
+  tile_ns_ = TileNs(node, rates);
   double depth = first.k_count;
+  if (IsDot8(node)) {
+    depth = static_cast<double>(RoundUp(first.k_count, kernels::kDot8Group));
+    // Every cut of K takes sums out of the workspace and puts them back.
+    const double cuts = static_cast<double>(node.weights.chunks.size()) / panels - 1;
+    tile_ns_ += std::max(0.0, cuts) * rates.tile_ns;
+  }
   if (parts > groups) {  // phases have unequal shares of the taps
     const auto& w = std::get<graph::ConvTranspose>(node.attrs).window;
     depth = static_cast<double>(graph.shape(node.inputs[0]).Back(0)) / groups * w.kernel_h *
             w.kernel_w / (double{1} * phases_x * row_step_);
   }
   const auto add = [&](Panels& out_panels, uint32_t count, uint32_t width) {
-    const double lane_ns = 2 / rates.fma_gflops;  // one multiply-add
+    // One multiply-add.
+    const double lane_ns = 2 / (IsDot8(node) ? rates.dot8_gops : rates.fma_gflops);
     out_panels = {.count = double{1} * count * groups * phases_x,
                   .row_ns = width * lane_ns,
                   .depth = depth,
                   .row_ns_min = kChainLength * kLanes * lane_ns,
-                  .tile_pixels = TilePixels(width)};
+                  .tile_pixels = TilePixels(node, width)};
   };
   const uint32_t rest = channels % kernels::kPanelChannels;
   add(panels_[0], channels / kernels::kPanelChannels, kernels::kPanelChannels);
@@ -203,7 +225,7 @@ void NodeCost::CountPanels(const Graph& graph, const Node& node, const MachineRa
   const auto chunks = static_cast<double>(node.weights.chunks.size());
   double runs = parts == 1 ? chunks : std::max<double>(chunks, panels);
   if (kernels::IsDequantized(node.weight_type)) runs = DequantizedBlocks(node);
-  const double pointers = TablePointers(node);
+  const double pointers = TablePointers(graph, node);
   call_ns_ = runs * (rates.call_ns + 18 * rates.window_ns * pointers);
   row_ns_ = runs / row_step_ * row_pixels_ * (1 + pointers) * rates.window_ns;
   call_ns_ += DequantizeNs(graph, node, rates);
@@ -239,6 +261,10 @@ void NodeCost::CountDepthwise(const Graph& graph, const Node& node, const Machin
   // Two rows at once share inputs; strides share fewer.
   constexpr double kSingleRow = 1.9;
   constexpr double kStride = 2.7;
+  // Bytes are widened, and quantised at the end.
+  constexpr double kFindBytes = 4;
+  constexpr double kFinishBytes = 2;
+  constexpr double kTapBytes = 5.5;
   const RowShape out = graph::RowsOf(graph.shape(node.output));
   const graph::Window& w = std::get<graph::Conv>(node.attrs).window;
   const double vectors = Vectors(out.channels);
@@ -248,12 +274,19 @@ void NodeCost::CountDepthwise(const Graph& graph, const Node& node, const Machin
                      (w.kernel_w == 3 || w.kernel_w == 5) && w.dilation_w == 1;
   const double once = pixels * (w.kernel_h * 2.7 * rates.window_ns + vectors * rates.vector_ns);
   const double tap_ns = pixels * vectors * taps * rates.depthwise_ns;
+  call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size());
+  if (IsDot8(node)) {
+    row_ns_ = pixels * (w.kernel_h * kFindBytes * rates.window_ns +
+                        vectors * kFinishBytes * rates.vector_ns) +
+              tap_ns * kTapBytes;
+    single_row_ns_ = row_ns_;
+    return;
+  }
   row_ns_ = once + tap_ns * (pairs ? 1 : w.stride_w > 1 ? kStride : kSingleRow);
   single_row_ns_ = once + tap_ns * (w.stride_w > 1 ? kStride : kSingleRow);
   if (Staged(node.activation.kind)) {
     row_ns_ += pixels * vectors * ActivationNs(node.activation.kind, rates);
   }
-  call_ns_ = rates.call_ns * static_cast<double>(node.weights.chunks.size());
 }
 
 void NodeCost::CountMatMul(const Graph& graph, const Node& node, const MachineRates& rates) {

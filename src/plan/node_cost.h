@@ -21,6 +21,10 @@ namespace coracle::plan {
 /// nothing does.
 inline constexpr uint64_t kCachedBytes = uint64_t{3} << 19;
 
+/// What a register tile of integer sums costs beside its multiply-adds, quantising included, as a
+/// share of a tile of floats.
+inline constexpr double kDot8TileShare = 2.2;
+
 /// The share of `bytes`, all used again and again, that comes from beyond the second-level cache.
 double FarShare(uint64_t bytes);
 

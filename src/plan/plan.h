@@ -180,6 +180,7 @@ double PredictedMsPerInput(const Plan& plan);
 /// machine.
 struct MachineRates {
   double fma_gflops = 195;      ///< full register tiles of the panel kernel, 2 flops a multiply-add
+  double dot8_gops = 680;       ///< the same on integers (WeightType::kDot8), 2 operations each
   double tile_ns = 26;          ///< beside its multiply-adds, one register tile of a panel
   double window_ns = 0.85;      ///< finding one tap of one output pixel
   double call_ns = 85;          ///< one call of a panel kernel

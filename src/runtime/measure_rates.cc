@@ -13,6 +13,7 @@
 #include "kernels/fp_mode.h"
 #include "kernels/kernel.h"
 #include "kernels/packing.h"
+#include "plan/node_cost.h"
 #include "runtime/decode_sample.h"
 #include "runtime/small_layer.h"
 
@@ -36,7 +37,7 @@ constexpr double plan::MachineRates::*kAllRates[] = {
     &plan::MachineRates::pixel_ns,        &plan::MachineRates::exponential_ns,
     &plan::MachineRates::activation_gbps, &plan::MachineRates::weight_gbps,
     &plan::MachineRates::aead_gbps,       &plan::MachineRates::open_ns,
-    &plan::MachineRates::decode_gbps};
+    &plan::MachineRates::decode_gbps,     &plan::MachineRates::dot8_gops};
 
 /// Something that is timed again and again.
 struct Trial {
@@ -82,12 +83,16 @@ enum Layer : uint8_t {
   kDepthwise,  // depthwise_ns
   kFarAffine,  // activation_gbps
   kFarDense,   // weight_gbps
+  kFullBytes,  // dot8_gops
   kLayerCount,
 };
 
-SmallLayer FullTileLayer() {
-  return {Pointwise(kernels::kPanelChannels), std::vector{Shape({1, 1, kPixels, kDeep})},
-          Shape({1, 1, kPixels, kernels::kPanelChannels})};
+SmallLayer FullTileLayer(DType dtype = DType::kFloat32) {
+  return {Pointwise(kernels::kPanelChannels),
+          std::vector{Shape({1, 1, kPixels, kDeep})},
+          Shape({1, 1, kPixels, kernels::kPanelChannels}),
+          {},
+          dtype};
 }
 
 std::vector<SmallLayer> MakeLayers() {
@@ -109,17 +114,20 @@ std::vector<SmallLayer> MakeLayers() {
   layers.emplace_back(graph::Affine{}, std::vector{far}, far);
   layers.emplace_back(graph::Dense{kFarOutputs}, std::vector{Shape({1, kFarInputs})},
                       Shape({1, kFarOutputs}));
+  layers.push_back(FullTileLayer(DType::kUint8));
   return layers;
 }
 
 /// At least a share of the usual rate: differences of small times can vanish.
 double AtLeast(double measured, double usual) { return std::max(measured, usual * kLeastShare); }
 
-/// The rate of kFullTiles's multiply-adds. What is beside them is little: the usual will do.
-double FullTileGflops(double ns) {
+/// The rate of the multiply-adds of kFullTiles or kFullBytes. What is beside them is little: the
+/// usual will do.
+double FullTileGflops(double ns, double tile_share = 1) {
   const plan::MachineRates usual;
   constexpr double kFlops = 2.0 * kPixels * kDeep * kernels::kPanelChannels;
-  const double beside = kPixels / kTilePixels * usual.tile_ns + 2 * kPixels * usual.window_ns;
+  const double beside =
+      kPixels / kTilePixels * usual.tile_ns * tile_share + 2 * kPixels * usual.window_ns;
   return kFlops / std::max(ns - beside, 1.0);
 }
 
@@ -130,6 +138,7 @@ void SolveRates(std::span<const double> ns, plan::MachineRates& rates) {
   // Scalar work beside the tile in a fixed proportion: the two are alike.
   const double window_share = usual.window_ns / usual.tile_ns;
   rates.fma_gflops = FullTileGflops(ns[kFullTiles]);
+  rates.dot8_gops = FullTileGflops(ns[kFullBytes], plan::kDot8TileShare);
   const double tile_fma_ns = 2.0 * kTilePixels * 16 * 64 / rates.fma_gflops;
   const double shallow_ns = ns[kShallow] / (kAllPixels / kTilePixels) - tile_fma_ns;
   rates.tile_ns = AtLeast(shallow_ns / (1 + 2 * kTilePixels * window_share), usual.tile_ns);
@@ -169,9 +178,10 @@ void MeasureLayers(std::vector<SmallLayer>& layers, crypto::Aead& aead, host::Cl
   uint64_t floats = 0;
   for (const SmallLayer& layer : layers) floats = std::max(floats, layer.FloatCount());
   AlignedFloats memory(floats);
+  AlignedFloats zeros(layers[kFullBytes].FloatCount(), 0);  // zero points of weights take time
   std::vector<Trial> trials;
   for (uint8_t i = 0; i < kLayerCount; ++i) {
-    layers[i].Place(memory.data());
+    layers[i].Place(i == kFullBytes ? zeros.data() : memory.data());
     trials.push_back({[&layer = layers[i]] { layer.Run(); }, i == kOnePixel ? 32 : 1});
   }
   const auto bytes = std::as_writable_bytes(std::span(memory.data(), floats));

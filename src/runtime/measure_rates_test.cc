@@ -29,7 +29,7 @@ void ExpectUsable(const plan::MachineRates& rates) {
   for (const double rate :
        {rates.fma_gflops, rates.tile_ns, rates.window_ns, rates.call_ns, rates.depthwise_ns,
         rates.vector_ns, rates.pixel_ns, rates.exponential_ns, rates.activation_gbps,
-        rates.weight_gbps, rates.aead_gbps, rates.open_ns, rates.decode_gbps}) {
+        rates.weight_gbps, rates.aead_gbps, rates.open_ns, rates.decode_gbps, rates.dot8_gops}) {
     EXPECT_TRUE(std::isfinite(rate));
     EXPECT_GT(rate, 0);
   }

@@ -17,17 +17,18 @@ uint64_t Aligned(const Shape& shape) {
 
 }  // namespace
 
-AlignedFloats::AlignedFloats(uint64_t count) : memory_(count + kAlignment, 0.25F) {
+AlignedFloats::AlignedFloats(uint64_t count, float value) : memory_(count + kAlignment, value) {
   const auto address = reinterpret_cast<uintptr_t>(memory_.data());
   skip_ = (RoundUp(address, kAlignment) - address) / sizeof(float);
 }
 
 SmallLayer::SmallLayer(graph::Attributes attrs, const std::vector<Shape>& inputs,
-                       const Shape& output, graph::Activation activation) {
+                       const Shape& output, graph::Activation activation, DType dtype) {
   graph_.stage = graph::Stage::kRows;
   graph::Node node;
-  for (const Shape& shape : inputs) node.inputs.push_back(graph_.AddTensor("in", shape));
-  node.output = graph_.AddTensor("out", output);
+  for (const Shape& shape : inputs) node.inputs.push_back(graph_.AddTensor("in", shape, dtype));
+  node.output = graph_.AddTensor("out", output, dtype);
+  if (dtype == DType::kUint8) node.weight_type = graph::WeightType::kDot8;
   node.attrs = std::move(attrs);
   node.activation = activation;
   graph_.AddNode(std::move(node));
@@ -82,7 +83,8 @@ kernels::Rows SmallLayer::RowsAt(graph::TensorIndex tensor, float* base) const {
           .pixel_stride = static_cast<ptrdiff_t>(shape.channels),
           .rows = shape.rows,
           .pixels = shape.pixels,
-          .channels = shape.channels};
+          .channels = shape.channels,
+          .element_bytes = DTypeBytes(graph_.tensor(tensor).dtype)};
 }
 
 }  // namespace coracle::runtime

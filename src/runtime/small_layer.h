@@ -12,7 +12,7 @@ namespace coracle::runtime {
 /// Floats that begin at a multiple of 64 bytes, all of one value.
 class AlignedFloats {
  public:
-  explicit AlignedFloats(uint64_t count);
+  explicit AlignedFloats(uint64_t count, float value = 0.25F);
   float* data() { return memory_.data() + skip_; }
 
  private:
@@ -23,9 +23,9 @@ class AlignedFloats {
 /// What it computes means nothing. One thread.
 class SmallLayer {
  public:
-  /// Shapes in rows order (N,H,W,C), one image.
+  /// Shapes in rows order (N,H,W,C), one image. kUint8: a Conv or Dense on integers.
   SmallLayer(graph::Attributes attrs, const std::vector<Shape>& inputs, const Shape& output,
-             graph::Activation activation = {});
+             graph::Activation activation = {}, DType dtype = DType::kFloat32);
 
   /// Floats of weights and operands.
   uint64_t FloatCount() const;

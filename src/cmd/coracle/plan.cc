@@ -74,6 +74,7 @@ Result<Measurement> Measure(const OpenedModel& opened, const plan::Plan& plan,
 
 Json RatesJson(const plan::MachineRates& rates) {
   return {{"fma_gflops", rates.fma_gflops},
+          {"dot8_gops", rates.dot8_gops},
           {"tile_ns", rates.tile_ns},
           {"window_ns", rates.window_ns},
           {"call_ns", rates.call_ns},

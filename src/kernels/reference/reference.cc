@@ -10,7 +10,9 @@ KernelSet MakeReferenceKernels() {
   KernelSet set{.name = "reference",
                 .panels = reference::Panels,
                 .winograd = reference::Panels,
-                .depthwise = reference::Depthwise};
+                .depthwise = reference::Depthwise,
+                .integer_panels = reference::IntegerPanels,
+                .integer_depthwise = reference::IntegerDepthwise};
   const auto add = [&set](OpKind kind, RowKernel kernel) { set.rows[Position(kind)] = kernel; };
   add(OpKind::kMatMul, reference::MatMul);
   add(OpKind::kPool, reference::Pool);
@@ -28,6 +30,11 @@ KernelSet MakeReferenceKernels() {
   add(OpKind::kDetectionHead, reference::DetectionHead);
   add(OpKind::kRecurrence, reference::Recurrence);
   add(OpKind::kAttention, reference::Attention);
+  add(OpKind::kQuantize, reference::Quantize);
+  add(OpKind::kDequantize, reference::Dequantize);
+  add(OpKind::kQuantizationRange, reference::QuantizationRange);
+  add(OpKind::kQuantizedAdd, reference::QuantizedAdd);
+  add(OpKind::kRowExtremes, reference::RowExtremes);
   return set;
 }
 

@@ -8,6 +8,8 @@ namespace coracle::kernels::reference {
 
 void Panels(const PanelArgs& args, RowRange rows);
 void Depthwise(const PanelArgs& args, RowRange rows);
+void IntegerPanels(const PanelArgs& args, RowRange rows);
+void IntegerDepthwise(const PanelArgs& args, RowRange rows);
 
 void Affine(const RowArgs& args, RowRange rows);
 void Unary(const RowArgs& args, RowRange rows);
@@ -23,5 +25,10 @@ void Move(const RowArgs& args, RowRange rows);
 void DetectionHead(const RowArgs& args, RowRange rows);
 void Recurrence(const RowArgs& args, RowRange rows);
 void Attention(const RowArgs& args, RowRange rows);
+void Quantize(const RowArgs& args, RowRange rows);
+void Dequantize(const RowArgs& args, RowRange rows);
+void QuantizationRange(const RowArgs& args, RowRange rows);
+void QuantizedAdd(const RowArgs& args, RowRange rows);
+void RowExtremes(const RowArgs& args, RowRange rows);
 
 }  // namespace coracle::kernels::reference

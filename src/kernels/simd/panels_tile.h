@@ -49,7 +49,8 @@ struct TileCall {
 
 /// Gives the tile its share of what is to be prefetched (`ahead` may be null): a line for each of
 /// its `pairs` of K rows at most.
-inline void AskAhead(TileCall& call, Prefetch* ahead, uint32_t pairs) {
+template <typename Call>
+inline void AskAhead(Call& call, Prefetch* ahead, uint32_t pairs) {
   // With nothing to ask for, the tile asks for what it has.
   call.prefetch = reinterpret_cast<const char*>(call.weights);
   call.prefetch_step = 0;

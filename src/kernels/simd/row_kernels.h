@@ -17,6 +17,8 @@ void AddMatMulKernel(int64_t hwy_target, KernelSet& set);
 void AddResizeKernel(int64_t hwy_target, KernelSet& set);
 void AddRecurrenceKernel(int64_t hwy_target, KernelSet& set);
 void AddAttentionKernel(int64_t hwy_target, KernelSet& set);
+/// Quantize, Dequantize, QuantizationRange, QuantizedAdd, RowExtremes
+void AddQuantizeKernels(int64_t hwy_target, KernelSet& set);
 
 /// Rows of K that the MatMul kernel packs at a time, and the columns beside each other.
 inline constexpr uint32_t kMatMulDepthMax = 256;
