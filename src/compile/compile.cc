@@ -32,7 +32,8 @@ Result<import::ImportedModel> Import(const std::string& path, const CompileOptio
                   path)};
 }
 
-/// Gives every node its chunks, numbered in the order of the nodes.
+}  // namespace
+
 void CutWeights(graph::Graph& graph) {
   uint32_t next = 0;
   for (graph::Node& node : graph.nodes) {
@@ -40,8 +41,6 @@ void CutWeights(graph::Graph& graph) {
     next += static_cast<uint32_t>(node.weights.chunks.size());
   }
 }
-
-}  // namespace
 
 Result<CompiledModel> Compile(const std::string& path, const CompileOptions& options) {
   TRY_ASSIGN(import::ImportedModel imported, Import(path, options));

@@ -46,6 +46,9 @@ struct CompiledModel {
 /// quantised.
 Result<CompiledModel> Compile(const std::string& path, const CompileOptions& options);
 
+/// Gives every node its chunks, numbered in the order of the nodes.
+void CutWeights(graph::Graph& graph);
+
 /// What the owner adds to the graph.
 struct OwnerText {
   std::string name;

@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/units.h"
+#include "cmd/compile/quantization_text.h"
 #include "cmd/support/describe.h"
 #include "cmd/support/seal_options.h"
 #include "cmd/support/sealed_file.h"
 #include "compile/compile.h"
+#include "compile/quantize_model.h"
 #include "host/posix/atomic_file.h"
 #include "host/posix/clock.h"
 #include "host/posix/entropy.h"
@@ -183,19 +186,51 @@ Result<compile::OwnerText> MakeOwnerText(const SealArguments& arguments,
   return text;
 }
 
+Status CheckIntegerOptions(const SealOptions& options) {
+  const bool own_choice = options.weights == "fp32" || options.weights == "auto";
+  if (options.quantize_activations.empty() || own_choice) return {};
+  return Error{Code::kInvalidArgument,
+               fmt::format("--quantize-activations makes weights int8 by itself: leave --weights "
+                           "{} out",
+                           options.weights)};
+}
+
+/// Gives the model integer arithmetic, and says on stderr how far that took it from float32. Null
+/// where that was not asked for.
+Result<Json> QuantizeIfAsked(const SealOptions& options, const std::string& preprocess,
+                             compile::CompiledModel& model) {
+  if (options.quantize_activations.empty()) return Json();
+  const auto ranges = options.calibration == "minmax" ? compile::RangeMethod::kMinMax
+                                                      : compile::RangeMethod::kPercentile;
+  const auto quantize = [&] {
+    ProgressLine calibrating("calibrating", ProgressUnit::kInputs);
+    ProgressLine comparing("comparing", ProgressUnit::kInputs);
+    return compile::QuantizeModel(
+        model, {options.quantize_activations, preprocess, ranges},
+        [&](uint64_t done, uint64_t total) { calibrating.Update(done, total); },
+        [&](uint64_t done, uint64_t total) { comparing.Update(done, total); });
+  };
+  TRY_ASSIGN(const compile::QuantizationReport report, quantize());
+  std::fputs(QuantizationTable(report).c_str(), stderr);
+  return QuantizationJson(report);
+}
+
 Result<Report> SealModel(const SealArguments& arguments) {
+  TRY(CheckIntegerOptions(arguments.options));
   TRY_ASSIGN(const compile::CodingRequest coding, MakeCodingRequest(arguments.options));
   TRY_ASSIGN(const crypto::Key256 key, ReadOwnerKey(arguments.key));
   compile::CompileOptions compile_options;
   compile_options.weights_file = arguments.options.weights_file;
   compile_options.extra_output_layers = arguments.options.output_layers;
-  compile_options.weights = ChoiceOf(arguments.options.weights);
+  const bool integer = !arguments.options.quantize_activations.empty();
+  compile_options.weights =
+      integer ? passes::WeightChoice::kFloat32 : ChoiceOf(arguments.options.weights);
   compile_options.error_max = arguments.options.error_max;
-  if (arguments.options.exact) compile_options.sums = compile::Sums::kExact;
+  if (arguments.options.exact || integer) compile_options.sums = compile::Sums::kExact;
   TRY_ASSIGN(compile_options.shapes, arguments.options.ParseShapes());
-  TRY_ASSIGN(const compile::CompiledModel model,
-             compile::Compile(arguments.model, compile_options));
+  TRY_ASSIGN(compile::CompiledModel model, compile::Compile(arguments.model, compile_options));
   TRY_ASSIGN(const compile::OwnerText text, MakeOwnerText(arguments, model));
+  TRY_ASSIGN(const Json quantization, QuantizeIfAsked(arguments.options, text.preprocess, model));
   TRY_ASSIGN(const auto file,
              host::AtomicFile::Create(arguments.output, 0644, host::Overwrite::kReplace));
   FileSink sink(*file);
@@ -221,6 +256,7 @@ Result<Report> SealModel(const SealArguments& arguments) {
                  {"compression", CompressionJson(arguments.options, coding, weights)},
                  {"inputs", PortsJson(model.graph.inputs)},
                  {"outputs", PortsJson(model.graph.outputs)}};
+  if (integer) report.json["quantization"] = quantization;
   report.text = fmt::format("Sealed {} ({} layers, {} of weights) into {} ({})\n", text.name,
                             model.graph.nodes.size(), FormatBytes(WeightBytes(model.graph)),
                             arguments.output, FormatBytes(sink.bytes()));
@@ -258,7 +294,9 @@ void AddSealVerb(CLI::App& app, Console& console) {
       "  coracle seal rec.onnx -o rec.sealed --key owner.key --shape x=1x3x48x320 --preprocess ocr "
       "--decode ctc:keys.txt\n"
       "  coracle seal yolov3.cfg --weights-file yolov3.weights -o y.sealed --key owner.key "
-      "--preprocess darknet --decode yolo");
+      "--preprocess darknet --decode yolo\n"
+      "  coracle seal resnet50.onnx -o r.sealed --key owner.key --preprocess imagenet "
+      "--quantize-activations photos/");
   console.Register(verb, [arguments] { return SealModel(*arguments); });
 }
 

@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   AddPlan(app, console);
   AddRun(app, console);
   AddBench(app, console);
+  AddCompare(app, console);
   if (!coracle::host::GuardMappedBlobs().ok() ||
       !coracle::host::RemoveTemporaryFilesOnSignal().ok())
     return kExitFailed;

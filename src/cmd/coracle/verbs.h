@@ -14,5 +14,6 @@ void AddInspect(CLI::App& app, Console& console);
 void AddPlan(CLI::App& app, Console& console);
 void AddRun(CLI::App& app, Console& console);
 void AddBench(CLI::App& app, Console& console);
+void AddCompare(CLI::App& app, Console& console);
 
 }  // namespace coracle::cmd

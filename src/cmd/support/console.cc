@@ -44,8 +44,8 @@ int ParseAndRun(CLI::App& app, Console& console, int argc, char** argv) {
   return console.exit_code();
 }
 
-ProgressLine::ProgressLine(std::string_view what)
-    : what_(what), terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine(std::string_view what, ProgressUnit unit)
+    : what_(what), unit_(unit), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() {
   if (terminal_ && shown_percent_ >= 0) fmt::print(stderr, "\r\033[K");
@@ -56,7 +56,9 @@ void ProgressLine::Update(uint64_t done, uint64_t total) {
   const int percent = static_cast<int>(done * 100 / total);
   if (percent == shown_percent_) return;
   shown_percent_ = percent;
-  fmt::print(stderr, "\r{} {:3}% of {}\033[K", what_, percent, FormatBytes(total));
+  const std::string all =
+      unit_ == ProgressUnit::kBytes ? FormatBytes(total) : fmt::format("{} inputs", total);
+  fmt::print(stderr, "\r{} {:3}% of {}\033[K", what_, percent, all);
 }
 
 Result<uint64_t> ParseBudget(std::string_view text) {

@@ -47,10 +47,13 @@ class Console {
 /// Parses argv for `app`: --help exits 0, wrong usage 2 with a hint. Returns the exit code.
 int ParseAndRun(CLI::App& app, Console& console, int argc, char** argv);
 
+/// What a ProgressLine's numbers count.
+enum class ProgressUnit : uint8_t { kBytes, kInputs };
+
 /// A progress line on stderr, only where that is a terminal. Cheap to call often.
 class ProgressLine {
  public:
-  explicit ProgressLine(std::string_view what);
+  explicit ProgressLine(std::string_view what, ProgressUnit unit = ProgressUnit::kBytes);
   ~ProgressLine();
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -58,6 +61,7 @@ class ProgressLine {
 
  private:
   std::string what_;
+  ProgressUnit unit_;
   bool terminal_;
   int shown_percent_ = -1;
 };

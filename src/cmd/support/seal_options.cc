@@ -46,6 +46,8 @@ std::vector<std::string> SealOptions::ToArguments() const {
   add("--model-version", version);
   for (const uint32_t layer : output_layers) add("--output-layer", std::to_string(layer));
   if (exact) arguments.emplace_back("--exact");
+  add("--quantize-activations", quantize_activations);
+  if (!quantize_activations.empty()) add("--calibration", calibration);
   return arguments;
 }
 
@@ -105,6 +107,15 @@ void AddSealOptions(CLI::App* verb, SealOptions& options) {
       ->allow_extra_args(false);
   verb->add_flag("--exact", options.exact,
                  "Convolutions as they are defined, none by Winograd's faster algorithms");
+  verb->add_option("--quantize-activations", options.quantize_activations,
+                   "Compute on 8-bit integers, their ranges found on the images or .npy files of "
+                   "this folder")
+      ->type_name("DIR");
+  verb->add_option("--calibration", options.calibration,
+                   "How --quantize-activations finds ranges: minmax, or percentile (a few outliers "
+                   "beyond 99.99 % may be cut off)")
+      ->check(CLI::IsMember({"minmax", "percentile"}))
+      ->capture_default_str();
 }
 
 }  // namespace coracle::cmd

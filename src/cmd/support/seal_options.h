@@ -25,6 +25,8 @@ struct SealOptions {
   std::string version;
   std::vector<uint32_t> output_layers;
   bool exact = false;
+  std::string quantize_activations;  ///< folder of calibration inputs; empty: not
+  std::string calibration = "percentile";
 
   /// The same options as arguments for another program.
   std::vector<std::string> ToArguments() const;

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -89,14 +88,8 @@ Status RunHelper(const std::string& name, const std::vector<std::string>& argume
 
 Result<std::unique_ptr<MomentarySeal>> MomentarySeal::Make(const std::string& model_path,
                                                            const SealOptions& options) {
-  const char* const parent = std::getenv("TMPDIR");
-  std::string folder = fmt::format("{}/coracle-XXXXXX", parent != nullptr ? parent : "/tmp");
-  if (mkdtemp(folder.data()) == nullptr) {
-    return Error{Code::kUnavailable,
-                 fmt::format("cannot make a folder like {}: {}; set TMPDIR to one with room",
-                             folder, std::strerror(errno))};
-  }
-  std::unique_ptr<MomentarySeal> seal(new MomentarySeal(folder));
+  TRY_ASSIGN(auto folder, ScratchFolder::Make());
+  std::unique_ptr<MomentarySeal> seal(new MomentarySeal(std::move(folder)));
   crypto::Key256 key;
   host::PosixEntropy entropy;
   TRY(entropy.Fill(key.mutable_bytes()));
@@ -111,11 +104,6 @@ Result<std::unique_ptr<MomentarySeal>> MomentarySeal::Make(const std::string& mo
   arguments.insert(arguments.end(), more.begin(), more.end());
   TRY(RunHelper("coracle-compile", arguments));
   return seal;
-}
-
-MomentarySeal::~MomentarySeal() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
 }
 
 Result<OpenedArgument> OpenArgument(const ModelArgument& argument, host::BlobAccess access) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cmd/support/scratch_folder.h"
 #include "cmd/support/seal_options.h"
 #include "host/blob.h"
 #include "seal/reader.h"
@@ -45,16 +46,13 @@ class MomentarySeal {
  public:
   static Result<std::unique_ptr<MomentarySeal>> Make(const std::string& model_path,
                                                      const SealOptions& options);
-  ~MomentarySeal();
-  MomentarySeal(const MomentarySeal&) = delete;
-  MomentarySeal& operator=(const MomentarySeal&) = delete;
 
-  std::string sealed_path() const { return folder_ + "/model.sealed"; }
-  std::string key_path() const { return folder_ + "/owner.key"; }
+  std::string sealed_path() const { return folder_->path() + "/model.sealed"; }
+  std::string key_path() const { return folder_->path() + "/owner.key"; }
 
  private:
-  explicit MomentarySeal(std::string folder) : folder_(std::move(folder)) {}
-  std::string folder_;
+  explicit MomentarySeal(std::unique_ptr<ScratchFolder> folder) : folder_(std::move(folder)) {}
+  std::unique_ptr<ScratchFolder> folder_;
 };
 
 /// MODEL_OR_SEALED of a verb: opens the sealed file, or seals the plain model first.
