@@ -21,6 +21,8 @@ using graph::WeightType;
 
 /// Under kAuto a layer must become faster by this share of its time to be worth its error.
 constexpr double kWorthwhile = 0.02;
+/// Fewer weights are opened within a microsecond in any type.
+constexpr uint64_t kLeastWeightBytes = 16 * 1024;
 
 /// Milliseconds to open the layer's weights and compute it, on the machine that
 /// plan::MachineRates{} describes.
@@ -81,6 +83,7 @@ std::vector<QuantizedLayer> WorthwhileLayers(const Graph& graph) {
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     if (!IsCandidate(graph, node)) continue;
+    if (node.source->weight->bytes.size() < kLeastWeightBytes) continue;
     const double plain_ms = LayerMs(graph, node, WeightType::kFloat32);
     const double saved_ms = plain_ms - LayerMs(graph, node, WeightType::kInt8);
     if (saved_ms < kWorthwhile * plain_ms) continue;

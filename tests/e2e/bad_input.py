@@ -321,7 +321,8 @@ class Usage(BadInputTest):
         for arguments in ((), ("nonsense",), ("run",), ("run", sealed), ("run", "--key", self.key), ("keygen",), ("seal",),
                           (*run, "--unknown"), (*run, "--threads", "0"), (*run, "--threads", "two"), (*run, "--repeat", "0"),
                           (*run, "--blob", "nonsense"), (*run, "extra"), ("seal", harness.TINY_CNN, "--unknown"),
-                          ("seal", harness.TINY_CNN, "-o", self.folder / "n.sealed", "--key", self.key, "--weights", "fp7")):
+                          ("seal", harness.TINY_CNN, "-o", self.folder / "n.sealed", "--key", self.key, "--weights", "fp7"),
+                          ("seal", harness.TINY_CNN, "-o", self.folder / "n.sealed", "--key", self.key, "--max-error", "-1")):
             done = self.coracle(*arguments)
             self.assertEqual(done.code, 2, f"{arguments}: {done}")
             self.assertEqual(done.out, "", arguments)
@@ -341,8 +342,6 @@ class Usage(BadInputTest):
             self.refuse_seal(harness.TINY_CNN, *options)
         junk = self.write("junk.json", b'{"nonsense": 1}')
         self.refuse_seal(harness.TINY_CNN, "--preprocess", junk)
-        for weights in ("int8", "int4"):
-            self.refuse_seal(harness.TINY_CNN, "--weights", weights, codes=(1,), says="fp32")
 
     def test_json_errors(self):
         done = self.coracle("check", self.folder / "no.sealed", "--key", self.key, "--json")

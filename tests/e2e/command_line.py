@@ -37,12 +37,12 @@ class Json(harness.CoracleTest):
 
     def test_plan_of_a_plain_model_is_that_of_the_sealed(self):
         ours = self.plan(self.sealed, "--memory", "1MiB")
-        plain = self.succeed("plan", harness.TINY_CNN, "--exact", "--json", "--memory", "1MiB").json
+        plain = self.succeed("plan", harness.TINY_CNN, "--exact", "--weights", "fp32", "--json", "--memory", "1MiB").json
         for key in ("least_budget_bytes", "live_load_bound_bytes"):
             self.assertEqual(ours[key], plain[key])
 
     def test_inspect(self):
-        for arguments in ((harness.TINY_CNN, "--exact"), (self.sealed, "--key", self.key)):
+        for arguments in ((harness.TINY_CNN, "--exact", "--weights", "fp32"), (self.sealed, "--key", self.key)):
             report = self.succeed("inspect", *arguments, "--json").json
             self.assert_has("name inputs outputs weight_bytes unplanned_peak_bytes least_budget_bytes layers", report)
             self.assertEqual(report["least_budget_bytes"], self.plan(self.sealed)["least_budget_bytes"])

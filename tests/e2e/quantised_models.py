@@ -75,7 +75,7 @@ class MobileNet(harness.CoracleTest):
         sealed = self.seal(harness.needs_model(MOBILENET))
         x = self.save(np.random.default_rng(9).uniform(-1, 1, (1, 3, 224, 224)).astype(np.float32))
         answers = [self.run_sealed(sealed, {"image": x}, *options)[1]["prob"].tobytes()
-                   for options in ((), ("--budget", "1M"), ("--threads", "1"))]
+                   for options in ((), ("--memory", "1MiB"), ("--memory", "2MiB", "--threads", 2))]
         self.assertEqual(len(set(answers)), 1)
 
 
