@@ -18,6 +18,23 @@ using graph::Node;
 using graph::Quantization;
 using graph::TensorIndex;
 
+/// Makes the activation one of values in steps of `scale`, so that nothing need be divided by it
+/// afterwards. False where it cannot be: the activation bends.
+bool CountsInSteps(graph::Activation& activation, float scale) {
+  switch (activation.kind) {
+    case graph::ActivationKind::kNone:
+    case graph::ActivationKind::kRelu:
+    case graph::ActivationKind::kLeakyRelu:
+      return true;
+    case graph::ActivationKind::kClip:
+      activation.a /= scale;
+      activation.b /= scale;
+      return true;
+    default:
+      return false;
+  }
+}
+
 /// Writes the quantised network node by node, each tensor in the forms that its readers ask for.
 class Rewrite {
  public:
@@ -88,15 +105,21 @@ class Rewrite {
     layer.weight_type = graph::WeightType::kDot8;
     layer.integer.in_zero = in.zero;
     if (gives_uint8) layer.integer.out = forms_.QuantizationOf(node.output);
-    layer.source = IntegerSource(node, in.scale);
+    const auto source = IntegerSource(node, in.scale);
+    layer.source = source;
     layer.weights = {};
     (gives_uint8 ? Made(node.output).as_uint8 : Made(node.output).as_float) = layer.output;
     to_.layers.push_back({node.name, node.output, layer.output, layer.integer.out});
+    if (const float scale = layer.integer.out.scale; CountsInSteps(layer.activation, scale)) {
+      for (float& value : source->scale) value /= scale;
+      for (float& value : source->bias) value /= scale;
+      layer.integer.out.scale = 1;
+    }
     integer_ = true;
     to_.graph.AddNode(std::move(layer));
   }
 
-  std::shared_ptr<const graph::WeightSource> IntegerSource(const Node& node, float in_scale) const {
+  std::shared_ptr<graph::WeightSource> IntegerSource(const Node& node, float in_scale) const {
     auto source = std::make_shared<graph::WeightSource>(*node.source);
     QuantizedWeight quantized = QuantizeWeight(node, summaries_[Position(node.inputs[0])].means);
     const size_t channels = quantized.steps.size();
@@ -112,14 +135,20 @@ class Rewrite {
 
   void AppendAdd(const Node& node) {
     Node sum = node;
-    sum.attrs = graph::QuantizedAdd{forms_.QuantizationOf(node.inputs[0]),
-                                    forms_.QuantizationOf(node.inputs[1]),
-                                    forms_.QuantizationOf(node.output)};
+    graph::QuantizedAdd add{forms_.QuantizationOf(node.inputs[0]),
+                            forms_.QuantizationOf(node.inputs[1]),
+                            forms_.QuantizationOf(node.output)};
+    const Quantization out = add.out;
+    if (CountsInSteps(sum.activation, out.scale)) {
+      add.a.scale /= out.scale;
+      add.b.scale /= out.scale;
+      add.out.scale = 1;
+    }
+    sum.attrs = add;
     for (TensorIndex& input : sum.inputs) input = AsUint8(input);
     sum.output = Declare(node.output, DType::kUint8);
     Made(node.output).as_uint8 = sum.output;
-    to_.layers.push_back(
-        {node.name, node.output, sum.output, std::get<graph::QuantizedAdd>(sum.attrs).out});
+    to_.layers.push_back({node.name, node.output, sum.output, out});
     to_.graph.AddNode(std::move(sum));
   }
 

@@ -90,7 +90,7 @@ class IsNet(harness.CoracleTest):
         inside = (np.hypot(x - 480, y - 560) < 260).astype(np.float32)
         image = np.stack([0.2 + 0.6 * inside, 0.3 * y / 1024 + 0.5 * inside, 0.1 + 0.2 * inside]) - 0.5
         image = self.save(image[None].astype(np.float32))
-        _, ours = self.run_sealed(self.seal(model), {"input": image})
+        _, ours = self.run_sealed(self.seal(model), {"input": image}, "--memory", "32MiB")
         theirs = harness.onnxruntime(model, {"input": image}, self.folder / "ort")
         masks = [answer["output"] > 0.5 for answer in (ours, theirs)]
         union = np.logical_or(*masks).sum()
