@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "cmd/support/sealed_file.h"
 #include "compile/compile.h"
 #include "compile/quantize_model.h"
+#include "compile/weight_error.h"
 #include "host/posix/atomic_file.h"
 #include "host/posix/clock.h"
 #include "host/posix/entropy.h"
@@ -195,6 +197,26 @@ Status CheckIntegerOptions(const SealOptions& options) {
                            options.weights)};
 }
 
+Status CheckErrorInputs(const SealOptions& options) {
+  const bool chooses = options.weights == "auto" && options.quantize_activations.empty();
+  if (options.error_inputs.empty() || chooses) return {};
+  return Error{Code::kInvalidArgument,
+               "--error-inputs: only --weights auto chooses by the error; leave the option out"};
+}
+
+/// The error of quantised weights on the owner's inputs, once it is within --max-error.
+Result<std::optional<double>> MeasureErrorIfAsked(const SealOptions& options,
+                                                  const std::string& preprocess,
+                                                  compile::CompiledModel& model) {
+  if (options.error_inputs.empty()) return std::optional<double>();
+  ProgressLine measuring("measuring the error", ProgressUnit::kInputs);
+  TRY_ASSIGN(const double error,
+             compile::KeepWithinError(
+                 model, options.error_max, options.error_inputs, preprocess,
+                 [&](uint64_t done, uint64_t total) { measuring.Update(done, total); }));
+  return std::optional(error);
+}
+
 /// Gives the model integer arithmetic, and says on stderr how far that took it from float32. Null
 /// where that was not asked for.
 Result<Json> QuantizeIfAsked(const SealOptions& options, const std::string& preprocess,
@@ -217,6 +239,7 @@ Result<Json> QuantizeIfAsked(const SealOptions& options, const std::string& prep
 
 Result<Report> SealModel(const SealArguments& arguments) {
   TRY(CheckIntegerOptions(arguments.options));
+  TRY(CheckErrorInputs(arguments.options));
   TRY_ASSIGN(const compile::CodingRequest coding, MakeCodingRequest(arguments.options));
   TRY_ASSIGN(const crypto::Key256 key, ReadOwnerKey(arguments.key));
   compile::CompileOptions compile_options;
@@ -225,11 +248,16 @@ Result<Report> SealModel(const SealArguments& arguments) {
   const bool integer = !arguments.options.quantize_activations.empty();
   compile_options.weights =
       integer ? passes::WeightChoice::kFloat32 : ChoiceOf(arguments.options.weights);
-  compile_options.error_max = arguments.options.error_max;
+  // Measured later: every layer that gains by it, until then.
+  constexpr double kAnyError = 1e9;
+  const bool measures = !arguments.options.error_inputs.empty();
+  compile_options.error_max = measures ? kAnyError : arguments.options.error_max;
   if (arguments.options.exact || integer) compile_options.sums = compile::Sums::kExact;
   TRY_ASSIGN(compile_options.shapes, arguments.options.ParseShapes());
   TRY_ASSIGN(compile::CompiledModel model, compile::Compile(arguments.model, compile_options));
   TRY_ASSIGN(const compile::OwnerText text, MakeOwnerText(arguments, model));
+  TRY_ASSIGN(const std::optional<double> error,
+             MeasureErrorIfAsked(arguments.options, text.preprocess, model));
   TRY_ASSIGN(const Json quantization, QuantizeIfAsked(arguments.options, text.preprocess, model));
   TRY_ASSIGN(const auto file,
              host::AtomicFile::Create(arguments.output, 0644, host::Overwrite::kReplace));
@@ -257,14 +285,15 @@ Result<Report> SealModel(const SealArguments& arguments) {
                  {"inputs", PortsJson(model.graph.inputs)},
                  {"outputs", PortsJson(model.graph.outputs)}};
   if (integer) report.json["quantization"] = quantization;
+  if (error) report.json["measured_error"] = *error;
   report.text = fmt::format("Sealed {} ({} layers, {} of weights) into {} ({})\n", text.name,
                             model.graph.nodes.size(), FormatBytes(WeightBytes(model.graph)),
                             arguments.output, FormatBytes(sink.bytes()));
   if (!model.quantized.empty()) {
     report.text += fmt::format(
-        "Weights of {} layers quantised; estimated error of the outputs {:.2g} of their "
-        "magnitude\n",
-        model.quantized.size(), passes::EstimatedError(model.quantized));
+        "Weights of {} layers quantised; {} error of the outputs {:.2g} of their magnitude\n",
+        model.quantized.size(), error ? "measured" : "estimated",
+        error.value_or(passes::EstimatedError(model.quantized)));
   }
   if (arguments.options.compress != "none") {
     report.text += fmt::format("Coded {} of {} chunks: {} instead of {}\n", weights.coded_chunks,

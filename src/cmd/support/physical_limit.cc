@@ -22,6 +22,9 @@ bool MultipliesMatrices(const graph::Node& node) {
   }
 }
 
+/// Products of bytes that a multiply-add of float32 has the time of (VNNI).
+constexpr uint64_t kProductsPerMultiplyAdd = 4;
+
 }  // namespace
 
 uint64_t ArithmeticOf(const graph::Graph& graph) {
@@ -30,6 +33,10 @@ uint64_t ArithmeticOf(const graph::Graph& graph) {
     if (!MultipliesMatrices(node)) continue;
     const uint64_t side = kernels::WinogradOutputs(node);
     const uint64_t direct = kernels::MultiplyAdds(graph, node);
+    if (node.weight_type == graph::WeightType::kDot8) {
+      total += direct / kProductsPerMultiplyAdd;
+      continue;
+    }
     total += side == 1 ? direct
                        : direct * (side + 2) * (side + 2) / (side * side * kernels::kWinogradTaps);
   }

@@ -37,6 +37,7 @@ std::vector<std::string> SealOptions::ToArguments() const {
     arguments.push_back(value);
   };
   if (storage_gbps > 0) add("--storage-gbps", fmt::format("{}", storage_gbps));
+  add("--error-inputs", error_inputs);
   add("--weights-file", weights_file);
   for (const std::string& shape : shapes) add("--shape", shape);
   add("--labels", labels);
@@ -76,10 +77,12 @@ void AddSealOptions(CLI::App* verb, SealOptions& options) {
       ->capture_default_str();
   verb->add_option(
           "--max-error", options.error_max,
-          "--weights auto: how far quantised weights may move the outputs, estimated, as a "
-          "share of their magnitude")
+          "--weights auto: how far quantised weights may move the outputs, as a share of their "
+          "magnitude; estimated from the weights, or measured on --error-inputs")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  verb->add_option("--error-inputs", options.error_inputs,
+                   "--max-error: a folder of inputs (images or .npy) to measure the error on");
   verb->add_option("--compress", options.compress,
                    "Entropy coding of weights: none, max (the smallest file) or auto (what is read "
                    "and opened sooner for it, see --storage-gbps)")

@@ -14,6 +14,7 @@ namespace coracle::cmd {
 struct SealOptions {
   std::string weights = "auto";
   double error_max = 0.04;
+  std::string error_inputs;
   std::string compress = "none";
   double storage_gbps = 0;  ///< 0: not given
   std::string weights_file;
