@@ -85,10 +85,6 @@ TEST(PlannedNetworks, ConvoysRunToTheBytesOfTheirInputs) {
 
 // Some of one input, some convoys.
 TEST(PlannedNetworks, OfQuantizedTensorsRunToTheSameBytesInEveryBudget) {
-  const auto& rows = kernels::SimdKernels().rows;
-  if (rows[Position(graph::OpKind::kQuantize)] == nullptr) {
-    GTEST_SKIP() << "no kernels for quantised tensors";
-  }
   Tally tally;
   for (uint32_t seed = 0; seed < NetworkCount(); ++seed) {
     RunInEveryBudget(plan::MakeRandomQuantized(seed), seed, 1 + seed % 3 / 2, tally);
