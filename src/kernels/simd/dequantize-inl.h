@@ -71,8 +71,8 @@ HWY_INLINE void DequantizeInt4Row(const uint8_t* row, const PanelScales& scales,
 
 /// Rows [begin, end) of a panel's `text`, `text.width()` floats each. Requires: a quantised type;
 /// `begin` a multiple of kQuantizedRowStep; `out` behind by a vector.
-HWY_NOINLINE inline void DequantizeRows(const PanelText& panel, const std::byte* text, uint32_t begin,
-                                 uint32_t end, float* out) {
+HWY_NOINLINE inline void DequantizeRows(const PanelText& panel, const std::byte* text,
+                                        uint32_t begin, uint32_t end, float* out) {
   PanelScales scales;
   const uint32_t width = panel.width();
   const bool int8 = panel.type() == graph::WeightType::kInt8;
