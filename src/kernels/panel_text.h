@@ -15,8 +15,8 @@ namespace coracle::kernels {
 inline constexpr uint32_t kInt4GroupRows = 32;
 /// Quantised panels can be read from multiples of this many rows of a chunk on.
 inline constexpr uint32_t kQuantizedRowStep = 16;
-/// Rows of K that a kernel dequantises at a time: 64 KiB of float32 in the worker's workspace.
-inline constexpr uint32_t kDequantizedRowsMax = 256;
+/// Rows of K that a kernel dequantises at a time: 128 KiB of float32 in the worker's workspace.
+inline constexpr uint32_t kDequantizedRowsMax = 512;
 
 /// True for the types that kernels multiply as float32 after dequantising.
 constexpr bool IsDequantized(graph::WeightType type) {
