@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "graph/infer_rules.h"
+#include "graph/ranges.h"
 #include "graph/verify.h"
 
 namespace coracle::graph {
@@ -163,22 +164,8 @@ Result<Shape> Dispatch(const ShapeCall& call) {
   return ShapeError(call, "is no operator");
 }
 
-/// Operands of the kinds that may take a range beside their data.
-size_t WithRange(QuantizationSource source) {
-  return source == QuantizationSource::kTensor ? 2 : 1;
-}
-
 Status CheckOperands(const ShapeCall& call) {
-  size_t expected = 1;
-  if (call.node.weight_type == WeightType::kDot8) {
-    expected = WithRange(call.node.integer.in_source);
-  }
-  if (const Quantize* quantize = std::get_if<Quantize>(&call.node.attrs)) {
-    expected = WithRange(quantize->source);
-  }
-  if (const Dequantize* dequantize = std::get_if<Dequantize>(&call.node.attrs)) {
-    expected = WithRange(dequantize->source);
-  }
+  size_t expected = TakesRange(call.node) ? 2 : 1;
   if (call.node.kind() == OpKind::kQuantizedAdd) expected = 2;
   if (call.node.kind() == OpKind::kMatMul) expected = 2;
   if (const Binary* binary = std::get_if<Binary>(&call.node.attrs)) {
