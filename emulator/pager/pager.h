@@ -13,7 +13,8 @@
 // provided that all blockable signals are blocked. Nothing here calls libc, allocates from the
 // program's heap, or touches program memory that it does not hold.
 //
-// The pager's own memory (tables, store, locks) is never registered: it lies in mappings of its own.
+// The pager's own memory (tables, store, locks) is never registered: it lies in mappings of its
+// own.
 #pragma once
 
 #include <cstdint>
@@ -52,10 +53,10 @@ enum class HoldOutcome : uint8_t {
   kTooLarge    ///< more than the limit leaves free: hold less at a time
 };
 
-/// How pages are brought in and taken away; the ADR says which is chosen and why.
+/// How pages are brought in and taken away: docs/adr/0013-fault-path.md.
 enum class Moves : uint8_t {
-  kCopy,  ///< UFFDIO_COPY in; write-protect, seal, MADV_DONTNEED out. Any kernel since 5.7
-  kMove   ///< UFFDIO_MOVE both ways where it applies (6.8), else as kCopy
+  kCopy,  ///< UFFDIO_COPY in; write-protect, seal, MADV_DONTNEED out. Any kernel since 5.11
+  kMove   ///< few pages at a time by UFFDIO_MOVE both ways where it applies (6.8), else as kCopy
 };
 
 class Pager {
@@ -76,14 +77,22 @@ class Pager {
 
   /// Takes over [range] of anonymous private memory with its pages that are present. kPinned pages
   /// are charged and never evicted.
+  /// Pages past the limit are evicted at once. PROT_GROWSDOWN in `protection`: a stack, whose
+  /// growth is ours too.
   /// False: the kernel refused to register it (then it counts as outside).
   bool Adopt(Range range, int protection, Charge charge);
+  /// Counts a mapping that is not paged: as code (private, of a file, not writable) or as outside.
+  void NoteOther(Range range, int protection, bool is_private_file);
   /// Charges pages that userfaultfd cannot register (written private file pages): counted as
   /// pinned.
   void ChargePinned(uint64_t bytes);
 
   // Memory calls of the program, made in its stead: records and kernel change together. Arguments
   // and results as those of the system calls (-errno). All other mappings pass through unchanged.
+
+  // Anonymous private memory is not populated or locked in advance, and there are no huge pages of
+  // it (-ENOMEM, as on a machine that has set none aside). Private writable data of regular files
+  // is read into anonymous memory in its place, so that it is charged and paged as well.
 
   long Map(uintptr_t address, uint64_t length, int protection, int flags, int fd, int64_t offset);
   long Unmap(uintptr_t address, uint64_t length);
@@ -95,14 +104,15 @@ class Pager {
 
   // Faults and kernel accesses.
 
-  /// Serves a SIGBUS at `address`. If an evicted page does not open, it ends the process with
-  /// kTamperedExitCode and one line on stderr.
-  FaultOutcome Fault(uintptr_t address, bool write);
+  /// Serves a SIGBUS at `address`; counts it for `thread` (the caller's own; may be null). If an
+  /// evicted page does not open, it ends the process with kTamperedExitCode and one line on stderr.
+  FaultOutcome Fault(uintptr_t address, bool write, ThreadCounters* thread = nullptr);
 
   /// Makes all pages of [begin, begin + bytes) that are ours present (first touches become zero
   /// pages) and keeps them so. Any alignment. `bytes` == 0: nothing. Pages that are not ours need
   /// no hold and count as held.
-  HoldOutcome HoldBytes(uintptr_t begin, uint64_t bytes, Hold& hold);
+  HoldOutcome HoldBytes(uintptr_t begin, uint64_t bytes, Hold& hold,
+                        ThreadCounters* thread = nullptr);
   /// Most bytes that one call should hold at a time: a part of the limit.
   uint64_t HoldBytesMax() const;
   /// Releases all of `hold` and empties it.
@@ -128,11 +138,14 @@ class Pager {
   void SetLimit(uint64_t bytes);
   uint64_t resident_bytes() const;
 
-  /// The host's side of the sealed store: slot i holds kPageBytes of ciphertext. For attacks (tests)
-  /// and for whoever wants to look.
+  /// The host's side of the sealed store: slot i holds kPageBytes of ciphertext. For attacks
+  /// (tests) and for whoever wants to look.
   std::span<std::byte> store();
   /// Slot of an evicted page; -1 if the page at `address` is not evicted.
   int64_t StoreSlotOf(uintptr_t address) const;
+
+  /// Whether a descriptor is the pager's: the program must not close or replace it.
+  bool OwnsDescriptor(int descriptor) const;
 
   Pager(const Pager&) = delete;
   Pager& operator=(const Pager&) = delete;
@@ -140,6 +153,8 @@ class Pager {
  private:
   Pager() = default;
   ~Pager() = default;
+
+  class Residency* residency_ = nullptr;
 };
 
 }  // namespace coracle::epc

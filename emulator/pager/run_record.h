@@ -58,7 +58,7 @@ struct RunRecord {
   uint64_t limit_bytes = kUnlimited;  ///< whole pages
   uint64_t charge_cycles = 0;         ///< a load with its eviction takes at least so long
   char share_name[64] = {};           ///< of the EPC that several runs share; empty: an own one
-  uint64_t quota_bytes = 0;           ///< asked for in a shared EPC; 0: an equal part of what is left
+  uint64_t quota_bytes = 0;  ///< asked for in a shared EPC; 0: an equal part of what is left
 
   // Answers, by the program's process.
   std::atomic<RunState> state{RunState::kStarting};
@@ -66,23 +66,23 @@ struct RunRecord {
 
   // Pages. Sizes in bytes; whole pages.
   std::atomic<uint64_t> faults{0};
-  std::atomic<uint64_t> loads{0};       ///< pages opened and placed (ELDU)
-  std::atomic<uint64_t> evictions{0};   ///< pages sealed and dropped (EWB)
-  std::atomic<uint64_t> zero_fills{0};  ///< first touches (EAUG)
+  std::atomic<uint64_t> loads{0};        ///< pages opened and placed (ELDU)
+  std::atomic<uint64_t> evictions{0};    ///< pages sealed and dropped (EWB)
+  std::atomic<uint64_t> zero_fills{0};   ///< first touches (EAUG)
   std::atomic<uint64_t> soft_faults{0};  ///< served without a load: a race or a second chance
   std::atomic<uint64_t> sealed_bytes{0};
   std::atomic<uint64_t> opened_bytes{0};
   std::atomic<uint64_t> resident_bytes{0};  ///< evictable and pinned pages that are present
   std::atomic<uint64_t> resident_peak_bytes{0};
-  std::atomic<uint64_t> pinned_bytes{0};       ///< of resident: writable data, threads' blocks, held
-  std::atomic<uint64_t> wanted_bytes{0};       ///< present and sealed: what it would keep
+  std::atomic<uint64_t> pinned_bytes{0};  ///< of resident: writable data, threads' blocks, held
+  std::atomic<uint64_t> wanted_bytes{0};  ///< present and sealed: what it would keep
   std::atomic<uint64_t> peak_wanted_bytes{0};
-  std::atomic<uint64_t> code_bytes{0};         ///< executable and read-only file pages: not charged
-  std::atomic<uint64_t> outside_bytes{0};      ///< shared and mapped files: not charged
-  std::atomic<uint64_t> runtime_bytes{0};      ///< the emulator's own tables and stacks: not charged
+  std::atomic<uint64_t> code_bytes{0};     ///< executable and read-only file pages: not charged
+  std::atomic<uint64_t> outside_bytes{0};  ///< shared and mapped files: not charged
+  std::atomic<uint64_t> runtime_bytes{0};  ///< the emulator's own tables and stacks: not charged
 
   // Time, in time-stamp-counter ticks.
-  uint64_t ticks_per_second = 0;  ///< measured by epcrun
+  uint64_t ticks_per_second = 0;           ///< measured by epcrun
   std::atomic<uint64_t> pager_ticks{0};    ///< in all, inside of handlers; not what the kernel's
                                            ///< signal delivery adds
   std::atomic<uint64_t> crypto_ticks{0};   ///< of those, sealing and opening
@@ -93,6 +93,14 @@ struct RunRecord {
   std::atomic<uint64_t> system_calls{0};
   std::atomic<uint32_t> children{0};  ///< forked or started; they run outside
   std::atomic<uint32_t> threads_peak{0};
+
+  // Orders while the program runs, to the thread that preload/shared_epc.h describes: the parts of
+  // a shared EPC change. One order at a time.
+  std::atomic<uint32_t> order{0};  ///< its number; a futex word that epcrun wakes
+  std::atomic<uint64_t> ordered_limit_bytes{kUnlimited};
+  std::atomic<uint32_t> order_done{0};  ///< number of the last order that was carried out
+  std::atomic<uint64_t> kept_bytes{0};  ///< with it: no more are, or will be, resident. More than
+                                        ///< was ordered where pinned and held pages are in the way
 
   ThreadCounters threads[kThreadsMax];
   std::atomic<uint32_t> marks_count{0};  ///< may pass kMarksMax: the rest is not kept
