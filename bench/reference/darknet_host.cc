@@ -60,15 +60,15 @@ DarknetHostOptions ParseCommandLine(int argc, char** argv) {
 }
 
 NpyArray MakeInput(const network& net, const std::string& path) {
+  const std::vector<int64_t> wanted = net.h > 0 ? std::vector<int64_t>{1, net.c, net.h, net.w}
+                                                : std::vector<int64_t>{1, net.inputs};
   if (path.empty()) {
-    NpyArray array = MakeNpyArray(NpyType::kFloat32, {1, net.c, net.h, net.w});
+    NpyArray array = MakeNpyArray(NpyType::kFloat32, wanted);
     StableRandom random(1);
     for (float& value : array.floats()) value = random.Uniform(0.0F, 1.0F);
     return array;
   }
   NpyArray array = ReadNpy(path);
-  const std::vector<int64_t> wanted = net.h > 0 ? std::vector<int64_t>{1, net.c, net.h, net.w}
-                                                : std::vector<int64_t>{1, net.inputs};
   if (array.type != NpyType::kFloat32 || array.shape != wanted) {
     Fail("{}: expected float32 {}x{}x{}x{}, the size in the cfg", path, 1, net.c, net.h, net.w);
   }

@@ -1,5 +1,6 @@
 #include "json_channel.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -36,6 +37,13 @@ ResidentMemory ReadResidentMemory() {
   return memory;
 }
 
+/// Under epcrun the report then says what each prediction loaded: label 2 * prediction as it
+/// begins, one more as it ends. Everywhere else the kernel does not know the call.
+void NoteForEpcrun(uint64_t label) {
+  constexpr int kMarkCall = 0x45504352;  // as in emulator/pager/run_record.h
+  prctl(kMarkCall, label, 0, 0, 0);
+}
+
 }  // namespace
 
 JsonChannel::JsonChannel() : out_(nullptr) {
@@ -57,10 +65,14 @@ void JsonChannel::Write(const nlohmann::json& line) {
 void Serve(JsonChannel& channel, const RunOnce& run_once_ms) {
   channel.Write({{"ready", true}});
   std::string line;
+  uint64_t predictions = 0;
   while (std::getline(std::cin, line)) {
     if (line == "quit") return;
     if (line == "run") {
-      channel.Write({{"ms", run_once_ms()}});
+      NoteForEpcrun(2 * predictions);
+      const double ms = run_once_ms();
+      NoteForEpcrun(2 * predictions++ + 1);
+      channel.Write({{"ms", ms}});
     } else if (line == "rss") {
       const ResidentMemory memory = ReadResidentMemory();
       channel.Write({{"rss_bytes", memory.now_bytes}, {"hwm_bytes", memory.peak_bytes}});

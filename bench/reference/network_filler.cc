@@ -156,6 +156,27 @@ void FillLayer(const DarknetLibrary& library, layer& target, float scale, const 
   library.activate_array(target.output, target.outputs, target.activation);
 }
 
+/// A plain recurrent layer (rnn_layer.c): three connected ones. What goes round is half as loud as
+/// what comes in, so that a sequence does not grow; its layer is fitted on what comes in, for the
+/// state is zero yet.
+void FillRecurrentLayer(const DarknetLibrary& library, const layer& target, const network& state,
+                        StableRandom& random) {
+  constexpr float kReturnScale = 0.5F;
+  FillLayer(library, *target.input_layer, 1.0F, state, random);
+  network hidden = state;
+  hidden.input = target.input_layer->output;
+  FillLayer(library, *target.self_layer, kReturnScale, hidden, random);
+  FillLayer(library, *target.output_layer, 1.0F, hidden, random);
+}
+
+/// An image; of a network that takes a vector, noise.
+std::vector<float> MakeSyntheticInput(const network& net, StableRandom& random) {
+  if (net.h > 0) return MakeSyntheticImage(net.c, net.h, net.w, random);
+  std::vector<float> values(static_cast<size_t>(net.inputs));
+  for (float& value : values) value = random.Uniform(0.0F, 1.0F);
+  return values;
+}
+
 /// Multiplies what the layer computes, from its weights or its batch norm on.
 void MultiplyOutput(layer& target, float factor) {
   const Filters filters = FiltersOf(target);
@@ -215,8 +236,8 @@ bool IsResidualBranchEnd(const network& net, int index) {
 }
 
 bool HasOtherWeights(LAYER_TYPE type) {
-  return type == LOCAL || type == BATCHNORM || type == DECONVOLUTIONAL || type == RNN ||
-         type == GRU || type == LSTM || type == CRNN;
+  return type == LOCAL || type == BATCHNORM || type == DECONVOLUTIONAL || type == GRU ||
+         type == LSTM || type == CRNN;
 }
 
 }  // namespace
@@ -224,9 +245,9 @@ bool HasOtherWeights(LAYER_TYPE type) {
 // Layers are filled in order, each on the output of those before it, as forward_network runs them.
 std::vector<HeadLogits> FillNetwork(const DarknetLibrary& library, network& net, uint64_t seed) {
   StableRandom random(seed);
-  std::vector<float> image = MakeSyntheticImage(net.c, net.h, net.w, random);
+  std::vector<float> input = MakeSyntheticInput(net, random);
   network state = net;
-  state.input = image.data();
+  state.input = input.data();
   state.truth = nullptr;
   state.delta = nullptr;
   state.train = 0;
@@ -235,13 +256,14 @@ std::vector<HeadLogits> FillNetwork(const DarknetLibrary& library, network& net,
     layer& target = net.layers[index];
     state.index = index;
     if (HasOtherWeights(target.type)) {
-      Fail("layer {} ({}): only convolutional and connected layers are filled", index,
+      Fail("layer {} ({}): only convolutional, connected and rnn layers are filled", index,
            LayerTypeName(target.type));
     }
     if (HasFilters(target)) {
       const float scale = IsResidualBranchEnd(net, index) ? kResidualBranchScale : 1.0F;
       FillLayer(library, target, scale, state, random);
     } else {
+      if (target.type == RNN) FillRecurrentLayer(library, target, state, random);
       if (IsHead(target)) {
         heads.push_back({index, FitLogits(net, index)});
       }

@@ -18,7 +18,7 @@ struct HeadLogits {
 /// by what it computes on a synthetic image (as in Mishkin and Matas, All You Need Is a Good Init,
 /// ICLR 2016), so that activations keep a standard deviation near 1 at any depth. The same seed
 /// gives the same values. Ends the program if a layer has weights and is neither convolutional nor
-/// connected.
+/// connected nor (plainly) recurrent.
 std::vector<HeadLogits> FillNetwork(const DarknetLibrary& library, network& net, uint64_t seed);
 
 }  // namespace coracle::reference

@@ -12,12 +12,14 @@
 
 #include "base/units.h"
 #include "cmd/coracle/verbs.h"
+#include "cmd/support/epc_mark.h"
 #include "cmd/support/latencies.h"
 #include "cmd/support/line_child.h"
 #include "cmd/support/physical_limit.h"
 #include "cmd/support/plan_options.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
+#include "cmd/support/working_set.h"
 #include "host/posix/clock.h"
 #include "runtime/measure_rates.h"
 
@@ -360,7 +362,11 @@ struct WorkerOptions {
   uint32_t batch = 1;
 };
 
-/// Speaks the reference hosts' protocol: ready, then `run` and `rss` as they are asked.
+/// What workers share out differs a little from one prediction to the next.
+constexpr uint32_t kWorkingSetPredictions = 4;
+
+/// Speaks the reference hosts' protocol: ready, then `run` and `rss` as they are asked; and
+/// `working_set`, some more predictions, answered by what they touched beside the pool.
 Result<Report> ServeBench(const WorkerOptions& options) {
   TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
   TRY_ASSIGN(const OpenedModel opened,
@@ -371,17 +377,30 @@ Result<Report> ServeBench(const WorkerOptions& options) {
   std::cout << R"({"ready":true})"
             << std::endl;  // NOLINT(performance-avoid-endl): the parent waits for it
   const uint64_t multiply_adds = ArithmeticOf(opened.model->manifest().graph);
+  const uint64_t pool_bytes = prediction->session().plan().pool_bytes;
   Measured measured;
+  uint64_t predictions = 0;
+  const auto run = [&]() -> Status {
+    NoteForEpcrun(predictions, PredictionEdge::kBegin);
+    TRY(prediction->FillWithNoise());
+    TRY_ASSIGN(measured, prediction->Run());
+    NoteForEpcrun(predictions++, PredictionEdge::kEnd);
+    return {};
+  };
   std::string line;
   while (std::getline(std::cin, line) && line != "quit") {
     Json answer;
     if (line == "run") {
-      TRY(prediction->FillWithNoise());
-      TRY_ASSIGN(measured, prediction->Run());
+      TRY(run());
       answer = {{"ms", measured.latency_ms}};
+    } else if (line == "working_set") {
+      const WorkingSet touched;
+      for (uint32_t i = 0; i < kWorkingSetPredictions; ++i) TRY(run());
+      const std::optional<uint64_t> bytes = touched.Bytes(pool_bytes);
+      answer = {{"working_set_bytes", bytes ? Json(*bytes) : Json()}};
     } else {
       answer = {{"rss_bytes", SecureResidentBytes(opened.path)},
-                {"plan_bytes", prediction->session().plan().pool_bytes},
+                {"plan_bytes", pool_bytes},
                 {"pool_peak_bytes", measured.stats.pool_peak_bytes},
                 {"multiply_adds", multiply_adds},
                 {"decrypted_bytes", measured.stats.decrypted_bytes},

@@ -1,6 +1,8 @@
 // `coracle run`: one prediction (or several, timed) within a budget of secure memory.
 #include <fmt/format.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -10,11 +12,13 @@
 #include "base/units.h"
 #include "cmd/coracle/verbs.h"
 #include "cmd/support/answering.h"
+#include "cmd/support/epc_mark.h"
 #include "cmd/support/feeding.h"
 #include "cmd/support/latencies.h"
 #include "cmd/support/plan_options.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/process_memory.h"
+#include "cmd/support/working_set.h"
 
 namespace coracle::cmd {
 namespace {
@@ -34,9 +38,19 @@ struct RunOptions {
   uint32_t batch = 1;
 };
 
-Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes, uint64_t outside_bytes) {
+/// What repeated predictions came to.
+struct Repeated {
+  Latencies latencies;
+  Measured last;
+  std::optional<uint64_t> working_set_bytes;
+};
+
+Json MeasuredJson(const Repeated& repeated, uint64_t secure_rss_bytes, uint64_t outside_bytes) {
+  const Measured& measured = repeated.last;
+  const std::optional<uint64_t>& working_set = repeated.working_set_bytes;
   return {{"pool_peak_bytes", measured.stats.pool_peak_bytes},
           {"heap_peak_bytes", measured.heap_known ? Json(measured.heap_peak_bytes) : Json()},
+          {"working_set_bytes", working_set.has_value() ? Json(*working_set) : Json()},
           {"secure_rss_bytes", secure_rss_bytes},
           {"decrypted_bytes", measured.stats.decrypted_bytes},
           {"decrypt_ms", static_cast<double>(measured.stats.decrypt_ns) / 1e6},
@@ -46,14 +60,17 @@ Json MeasuredJson(const Measured& measured, uint64_t secure_rss_bytes, uint64_t 
           {"host_calls", measured.stats.host_calls}};
 }
 
-std::string CostText(const plan::Plan& plan, const Measured& measured, const Latencies& latencies,
-                     uint64_t secure_rss) {
+std::string CostText(const plan::Plan& plan, const Repeated& repeated, uint64_t secure_rss) {
+  const Measured& measured = repeated.last;
+  const Latencies& latencies = repeated.latencies;
   std::string text = fmt::format(
-      "budget {}: pool planned {}, used {}; heap during the run {}; resident {} in all\n"
+      "budget {}: pool planned {}, used {}; heap during the run {}; touched beside the pool {}; "
+      "resident {} in all\n"
       "{:.1f} ms{}, {} decrypted in {:.1f} ms, {} worker{}\n",
       FormatBudget(plan.budget_bytes), FormatBytes(plan.pool_bytes),
       FormatBytes(measured.stats.pool_peak_bytes),
       measured.heap_known ? FormatBytes(measured.heap_peak_bytes) : "unknown",
+      repeated.working_set_bytes ? FormatBytes(*repeated.working_set_bytes) : "unknown",
       FormatBytes(secure_rss), latencies.Median(),
       latencies.ms.size() > 1 ? fmt::format(" (median of {}: {:.1f} to {:.1f})",
                                             latencies.ms.size(), latencies.Min(), latencies.Max())
@@ -68,6 +85,29 @@ std::string CostText(const plan::Plan& plan, const Measured& measured, const Lat
   return text;
 }
 
+/// Feeds and predicts `times` times. The working set is that of all but the first prediction, which
+/// also touches what is touched once (bindings of functions, decoding of pictures); of the only
+/// one, if there is no other. Feeding counts.
+Result<Repeated> Repeat(Feed& feed, Prediction& prediction, std::vector<Feed::Picture>& pictures,
+                        uint32_t times) {
+  Repeated repeated;
+  repeated.latencies.ms.reserve(times);
+  ProgressLine progress("predicting");
+  std::optional<WorkingSet> touched;
+  for (uint32_t i = 0; i < times; ++i) {
+    if (i == std::min(times - 1, 1U)) touched.emplace();
+    NoteForEpcrun(i, PredictionEdge::kBegin);
+    TRY(feed.Fill(prediction.session(), pictures));
+    TRY_ASSIGN(repeated.last, prediction.Run());
+    NoteForEpcrun(i, PredictionEdge::kEnd);
+    repeated.latencies.ms.push_back(repeated.last.latency_ms);
+    if (times > 1) progress.Update(i + 1, times);
+    if (i == 0) malloc_trim(0);  // what decoding pictures left behind
+  }
+  repeated.working_set_bytes = touched->Bytes(prediction.session().plan().pool_bytes);
+  return repeated;
+}
+
 Result<Report> Run(const RunOptions& options) {
   TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
   const host::BlobAccess access =
@@ -77,30 +117,23 @@ Result<Report> Run(const RunOptions& options) {
   if (options.batch > 1 && !options.draw.empty()) {
     return Error{Code::kInvalidArgument, "--draw paints one answer: leave --batch out"};
   }
-  TRY_ASSIGN(const Feed feed, Feed::Parse(manifest, options.inputs, options.batch));
+  TRY_ASSIGN(Feed feed, Feed::Parse(manifest, options.inputs, options.batch));
+  if (options.repeat > 1) feed.KeepPictures();
   TRY_ASSIGN(const auto answering,
              Answering::Make(manifest, options.output, options.draw, options.top));
   TRY_ASSIGN(
       const auto prediction,
       Prediction::Make(opened, PlanRequestOf(budget, options.threads, options.pin, options.batch)));
 
-  Latencies latencies;
-  latencies.ms.reserve(options.repeat);
-  Measured measured;
   std::vector<Feed::Picture> pictures = feed.Pictures();
-  ProgressLine progress("predicting");
-  for (uint32_t i = 0; i < options.repeat; ++i) {
-    TRY(feed.Fill(prediction->session(), pictures));
-    TRY_ASSIGN(measured, prediction->Run());
-    latencies.ms.push_back(measured.latency_ms);
-    if (options.repeat > 1) progress.Update(i + 1, options.repeat);
-  }
+  TRY_ASSIGN(const Repeated repeated, Repeat(feed, *prediction, pictures, options.repeat));
   const uint64_t secure_rss =
       SecureResidentBytes(access == host::BlobAccess::kView ? opened.path : std::string());
   TRY_ASSIGN(Report report, answering->Describe(prediction->session(), pictures));
   const plan::Plan& plan = prediction->session().plan();
-  report.json["latency_ms"] = {
-      {"min", latencies.Min()}, {"median", latencies.Median()}, {"max", latencies.Max()}};
+  report.json["latency_ms"] = {{"min", repeated.latencies.Min()},
+                               {"median", repeated.latencies.Median()},
+                               {"max", repeated.latencies.Max()}};
   report.json["budget_bytes"] = budget == UINT64_MAX ? Json() : Json(budget);
   report.json["plan"] = {{"pool_bytes", plan.pool_bytes},
                          {"workspace_bytes", plan.workspace_bytes},
@@ -108,8 +141,8 @@ Result<Report> Run(const RunOptions& options) {
                          {"threads", plan.threads},
                          {"batch", plan.batch}};
   report.json["measured"] =
-      MeasuredJson(measured, secure_rss, prediction->session().outside_bytes());
-  report.text += CostText(plan, measured, latencies, secure_rss);
+      MeasuredJson(repeated, secure_rss, prediction->session().outside_bytes());
+  report.text += CostText(plan, repeated, secure_rss);
   return report;
 }
 

@@ -43,7 +43,7 @@ class Worker {
   const seal::Manifest& manifest() const { return opened_.model->manifest(); }
 
   Result<Json> Predict(const std::string& path) {
-    TRY_ASSIGN(const Feed feed,
+    TRY_ASSIGN(Feed feed,
                Feed::Parse(manifest(), {manifest().graph.inputs[0].name + "=" + path}, 1));
     std::vector<Feed::Picture> pictures = feed.Pictures();
     TRY(feed.Fill(prediction_->session(), pictures));

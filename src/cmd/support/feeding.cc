@@ -83,8 +83,8 @@ std::vector<Feed::Picture> Feed::Pictures() const {
   return pictures;
 }
 
-Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) const {
-  for (const Source& source : sources_) {
+Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) {
+  for (Source& source : sources_) {
     if (source.path.ends_with(".npy") || source.path.ends_with(".raw")) {
       TRY(FillFromTensor(source, session));
     } else {
@@ -94,8 +94,7 @@ Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) const 
   return {};
 }
 
-Result<vision::Geometry> Feed::FillFromImage(const Source& source,
-                                             runtime::Session& session) const {
+Result<vision::Geometry> Feed::FillFromImage(Source& source, runtime::Session& session) const {
   if (preprocess_.none()) {
     return Error{
         Code::kInvalidArgument,
@@ -104,13 +103,26 @@ Result<vision::Geometry> Feed::FillFromImage(const Source& source,
             "({}) as .npy or .raw",
             source.path, source.port.name, source.port.shape.ToString())};
   }
-  TRY_ASSIGN(const vision::Image image, vision::LoadImage(source.path));
-  TRY_ASSIGN(const vision::Geometry geometry,
-             preprocess_.Fill(image, source.port.shape.dims(),
-                              [&](uint64_t first, std::span<const float> values) {
-                                session.WriteInput(source.input, source.begin() + first, values);
-                              }));
-  return geometry;
+  const auto write = [&](uint64_t first, std::span<const float> values) {
+    session.WriteInput(source.input, source.begin() + first, values);
+  };
+  if (source.kept == nullptr) {
+    TRY_ASSIGN(const vision::Image image, vision::LoadImage(source.path));
+    if (!keeps_pictures_) return preprocess_.Fill(image, source.port.shape.dims(), write);
+    TRY(KeepPicture(source, image));
+  }
+  TRY(source.kept->Open(write));
+  return source.geometry;
+}
+
+Status Feed::KeepPicture(Source& source, const vision::Image& image) const {
+  std::vector<float> all(source.port.shape.Elements());
+  TRY_ASSIGN(source.geometry, preprocess_.Fill(image, source.port.shape.dims(),
+                                               [&](uint64_t first, std::span<const float> values) {
+                                                 std::ranges::copy(values, &all[first]);
+                                               }));
+  TRY_ASSIGN(source.kept, KeptPicture::Seal(source.port, all));
+  return {};
 }
 
 Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {

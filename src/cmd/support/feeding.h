@@ -1,14 +1,17 @@
 // Feed: the files that a user gave as inputs, written into a session piece by piece.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "cmd/support/kept_picture.h"
 #include "runtime/session.h"
 #include "seal/model.h"
+#include "vision/image.h"
 #include "vision/preprocess.h"
 
 namespace coracle::cmd {
@@ -28,9 +31,13 @@ class Feed {
   };
   /// By input of the convoy; not fitted yet.
   std::vector<Picture> Pictures() const;
+  /// From now on, what an image became is kept for the next Fill (see KeptPicture), which then
+  /// reads no file and decodes nothing.
+  void KeepPictures() { keeps_pictures_ = true; }
+
   /// Writes every input, and notes in `pictures` (as Pictures() gives them) how each was fitted.
   /// Allocates nothing but to decode images. Errors: unreadable or wrong files.
-  Status Fill(runtime::Session& session, std::span<Picture> pictures) const;
+  Status Fill(runtime::Session& session, std::span<Picture> pictures);
 
  private:
   struct Source {
@@ -38,15 +45,19 @@ class Feed {
     uint32_t turn = 0;   ///< of the convoy
     std::string path;
     graph::Port port;
+    std::unique_ptr<KeptPicture> kept = nullptr;
+    vision::Geometry geometry = {};  ///< of what is kept
 
     uint64_t begin() const { return turn * port.shape.Elements(); }
   };
-  Result<vision::Geometry> FillFromImage(const Source& source, runtime::Session& session) const;
+  Result<vision::Geometry> FillFromImage(Source& source, runtime::Session& session) const;
+  Status KeepPicture(Source& source, const vision::Image& image) const;
   static Status FillFromTensor(const Source& source, runtime::Session& session);
 
   std::vector<Source> sources_;
   vision::Preprocess preprocess_;
   uint32_t batch_ = 1;
+  bool keeps_pictures_ = false;
 };
 
 }  // namespace coracle::cmd

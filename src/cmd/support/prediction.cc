@@ -19,7 +19,9 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened,
   host::PosixClock clock;
   TRY_ASSIGN(measured.rates, runtime::MeasureRates(clock));
   TRY_ASSIGN(plan::Plan plan, plan::MakePlan(opened.model->manifest().graph, measured));
-  // What measuring and planning took is given back before the pool is reserved.
+  // What measuring and planning took is given back before the pool is reserved; and what making the
+  // session took, after it: pages that nothing uses any more are the last to leave a secure memory
+  // that is filled to the brim, after each page of the pool.
   malloc_trim(0);
   return Make(opened, std::move(plan));
 }
@@ -29,6 +31,7 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened, 
   prediction->path_ = opened.given_path;
   prediction->graph_ = &opened.model->manifest().graph;
   TRY_ASSIGN(prediction->session_, prediction->outside_.Start(*opened.model, std::move(plan)));
+  malloc_trim(0);
   return prediction;
 }
 

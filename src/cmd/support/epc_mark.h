@@ -1,0 +1,20 @@
+// NoteForEpcrun: tells epcrun, if this process runs under it, where a prediction begins and ends,
+// so that its report (`marks`) says what each of them loaded.
+#pragma once
+
+#include <sys/prctl.h>
+
+#include <cstdint>
+
+namespace coracle::cmd {
+
+enum class PredictionEdge : uint8_t { kBegin = 0, kEnd = 1 };
+
+/// The mark's label is 2 * prediction, plus 1 at its end. Everywhere else the kernel does not know
+/// the call (EINVAL), and nothing happens.
+inline void NoteForEpcrun(uint64_t prediction, PredictionEdge edge) {
+  constexpr int kMarkCall = 0x45504352;  // as in emulator/pager/run_record.h, which stands alone
+  (void)::prctl(kMarkCall, 2 * prediction + static_cast<uint64_t>(edge), 0, 0, 0);
+}
+
+}  // namespace coracle::cmd
