@@ -2,26 +2,22 @@
 // convoy sizes and threads.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/result.h"
-#include "plan/plan.h"
 #include "seal/reader.h"
+#include "serve/plan_front.h"
 #include "serve/served_model.h"
 
 namespace coracle::serve {
 
-struct FrontSettings {
-  uint64_t budget_bytes = 0;   ///< no choice is larger
-  uint32_t threads_max = 1;
-  uint32_t batch_max = 16;     ///< 1 where the network mixes inputs
-  plan::MachineRates rates;
-};
-
-/// Plans the front (a second or less for usual networks). `model` outlives what is returned.
-/// Errors: kOutOfBudget, naming needed and available bytes.
+/// Plans the front (a second or less for usual networks), on this machine's best kernels. `model`
+/// outlives what is returned, which outlives its runners. A runner is a session of a copy of one
+/// plan: PlanChoice::bytes are its pool, its tables and its workers' stacks (secure_bytes.h), and
+/// loaded_bytes() the manifest and the front. Rows that a plan keeps sealed in host memory are not
+/// secure memory and are not counted.
+/// Errors: kOutOfBudget, naming needed and available bytes; as PlanFront().
 Result<std::unique_ptr<ServedModel>> ServeSealedModel(std::string name,
                                                       const seal::SealedModel& model,
                                                       const FrontSettings& settings);

@@ -1,4 +1,5 @@
-// ServedModel: what the scheduler knows of a model. sealed_model.h is the real one; tests have fakes.
+// ServedModel: what the scheduler knows of a model. sealed_model.h is the real one; tests have
+// fakes.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ struct PlanChoice {
 };
 
 /// Where a request writes its inputs, once its turn has come: elements [first, first +
-/// values.size()) of graph input `input`, in the port's element order.
+/// values.size()) of graph input `input`, in the port's element order. Requires: in range, each
+/// element once; whole, or row by row (runtime::ForEachRowPiece).
 class InputSink {
  public:
   virtual ~InputSink() = default;
@@ -32,9 +34,13 @@ class OutputSource {
  public:
   virtual ~OutputSource() = default;
   virtual Status Read(uint32_t output, uint64_t first, std::span<float> values) const = 0;
+  /// True if reading row by row (runtime::ForEachRowPiece) is much less work than in the port's
+  /// order.
+  virtual bool prefers_rows(uint32_t /*output*/) const { return false; }
 };
 
-/// A plan that holds its memory and is ready to run. One thread at a time.
+/// A plan that holds its memory and is ready to run. One thread at a time: inputs are written, Run,
+/// outputs are read, and again.
 class Runner {
  public:
   virtual ~Runner() = default;
@@ -42,8 +48,8 @@ class Runner {
   /// the choice's batch.
   virtual InputSink& input(uint32_t index) = 0;
   virtual const OutputSource& output(uint32_t index) const = 0;
-  /// Runs the convoy. Inputs of places that no request takes hold what they held before (zeros at
-  /// first). Errors: kTampered, kUnavailable; then no output is readable.
+  /// Runs the convoy. Inputs of places that no request takes, or whose request gave up half way,
+  /// are zeros. Errors: kTampered, kUnavailable; then no output is readable.
   virtual Status Run() = 0;
 };
 
@@ -51,8 +57,8 @@ class ServedModel {
  public:
   virtual ~ServedModel() = default;
   virtual const std::string& name() const = 0;
-  /// The planner's Pareto front: no choice is both larger and slower per input than another.
-  /// Ascending bytes. Never empty.
+  /// The planner's Pareto front: of two choices, one is smaller, takes fewer inputs, takes fewer
+  /// workers or is faster per input. Ascending bytes. Never empty.
   virtual std::span<const PlanChoice> choices() const = 0;
   /// Secure memory that the model takes while it is loaded, whether it runs or not (manifest,
   /// graph, plans).

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   AddInspect(app, console);
   AddPlan(app, console);
   AddRun(app, console);
+  AddBatch(app, console);
   AddBench(app, console);
   AddCompare(app, console);
   if (!coracle::host::GuardMappedBlobs().ok() ||

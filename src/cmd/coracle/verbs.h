@@ -13,6 +13,7 @@ void AddCheck(CLI::App& app, Console& console);
 void AddInspect(CLI::App& app, Console& console);
 void AddPlan(CLI::App& app, Console& console);
 void AddRun(CLI::App& app, Console& console);
+void AddBatch(CLI::App& app, Console& console);
 void AddBench(CLI::App& app, Console& console);
 void AddCompare(CLI::App& app, Console& console);
 

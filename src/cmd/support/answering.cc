@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -19,85 +20,101 @@ namespace {
 
 constexpr size_t kPieceElements = 4096;
 
-/// One output of one input of a session's convoy, as decoders read it. They know of no failure:
-/// what could not be read is zeros to them, and status() is asked before anything of theirs is
-/// used.
-class SessionOutput final : public vision::OutputView {
+/// One input's share of a session's convoy.
+class SessionTurn final : public serve::OutputSource {
  public:
-  SessionOutput(const runtime::Session& session, const graph::Port& port, uint32_t index,
-                uint32_t turn)
-      : session_(session), port_(port), index_(index), begin_(turn * port.shape.Elements()) {}
+  SessionTurn(const runtime::Session& session, const std::vector<graph::Port>& ports, uint32_t turn)
+      : session_(session), ports_(ports), turn_(turn) {}
+  Status Read(uint32_t output, uint64_t first, std::span<float> values) const override {
+    return session_.ReadOutput(output, turn_ * ports_[output].shape.Elements() + first, values);
+  }
+  bool prefers_rows(uint32_t output) const override {
+    return session_.plan().tensors[Position(ports_[output].tensor)].home == plan::Home::kOutside;
+  }
+
+ private:
+  const runtime::Session& session_;
+  const std::vector<graph::Port>& ports_;
+  uint32_t turn_;
+};
+
+/// One output of one input, as decoders read it. They know of no failure: what could not be read is
+/// zeros to them, and status() is asked before anything of theirs is used.
+class DecodedOutput final : public vision::OutputView {
+ public:
+  DecodedOutput(const serve::OutputSource& source, const graph::Port& port, uint32_t index)
+      : source_(source), port_(port), index_(index) {}
   std::string_view name() const override { return port_.name; }
   const Shape& shape() const override { return port_.shape; }
   void Read(uint64_t first, std::span<float> values) const override {
-    Status read = session_.ReadOutput(index_, begin_ + first, values);
+    Status read = source_.Read(index_, first, values);
     if (read.ok()) return;
     std::ranges::fill(values, 0.0F);
     if (status_.ok()) status_ = std::move(read);
   }
   /// The first failure of Read.
   const Status& status() const { return status_; }
-  const graph::Port& port() const { return port_; }
-  /// True if reading row by row is much less work than in the file's order.
-  bool WantsRowOrder() const {
-    return session_.plan().tensors[Position(port_.tensor)].home == plan::Home::kOutside;
-  }
 
  private:
-  const runtime::Session& session_;
+  const serve::OutputSource& source_;
   const graph::Port& port_;
   uint32_t index_;
-  uint64_t begin_;  // of its elements among those of the convoy
   mutable Status status_;
 };
 
-Status StatusOf(const std::vector<SessionOutput>& outputs) {
-  for (const SessionOutput& output : outputs) TRY(output.status());
+Status StatusOf(const std::vector<DecodedOutput>& outputs) {
+  for (const DecodedOutput& output : outputs) TRY(output.status());
   return {};
 }
 
-std::vector<SessionOutput> Outputs(const runtime::Session& session, const seal::Manifest& manifest,
-                                   uint32_t turn) {
-  std::vector<SessionOutput> outputs;
-  for (uint32_t i = 0; i < manifest.graph.outputs.size(); ++i) {
-    outputs.emplace_back(session, manifest.graph.outputs[i], i, turn);
-  }
+std::vector<DecodedOutput> Outputs(const serve::OutputSource& source,
+                                   const std::vector<graph::Port>& ports) {
+  std::vector<DecodedOutput> outputs;
+  for (uint32_t i = 0; i < ports.size(); ++i) outputs.emplace_back(source, ports[i], i);
   return outputs;
 }
 
-/// The next elements of the file; they begin at `begin`.
-Status AppendNpy(const SessionOutput& output, uint64_t begin, vision::NpyWriter& writer) {
+/// The next elements of the file, those of one input; they begin at `begin`.
+Status AppendNpy(const serve::OutputSource& source, const graph::Port& port, uint32_t index,
+                 uint64_t begin, vision::NpyWriter& writer) {
   std::array<float, kPieceElements> piece;
-  if (output.WantsRowOrder() && writer.TakesAnyOrder()) {
-    TRY(runtime::ForEachRowPiece(output.port(), kPieceElements,
-                                 [&](uint64_t first, uint64_t count) -> Status {
-                                   const std::span<float> values(piece.data(), count);
-                                   output.Read(first, values);
-                                   return writer.WriteAt(begin + first, values);
-                                 }));
-  } else {
-    const uint64_t elements = output.shape().Elements();
-    for (uint64_t first = 0; first < elements; first += kPieceElements) {
-      const std::span<float> values(piece.data(),
-                                    std::min<uint64_t>(kPieceElements, elements - first));
-      output.Read(first, values);
-      TRY(writer.Append(values));
-    }
+  if (source.prefers_rows(index) && writer.TakesAnyOrder()) {
+    return runtime::ForEachRowPiece(port, kPieceElements,
+                                    [&](uint64_t first, uint64_t count) -> Status {
+                                      const std::span<float> values(piece.data(), count);
+                                      TRY(source.Read(index, first, values));
+                                      return writer.WriteAt(begin + first, values);
+                                    });
   }
-  return output.status();
+  const uint64_t elements = port.shape.Elements();
+  for (uint64_t first = 0; first < elements; first += kPieceElements) {
+    const std::span<float> values(piece.data(),
+                                  std::min<uint64_t>(kPieceElements, elements - first));
+    TRY(source.Read(index, first, values));
+    TRY(writer.Append(values));
+  }
+  return {};
 }
 
 /// The output of all inputs, along axis 0.
-Status WriteNpy(const runtime::Session& session, const graph::Port& port, uint32_t index,
-                const std::string& path) {
+Status WriteNpy(const runtime::Session& session, const std::vector<graph::Port>& ports,
+                uint32_t index, const std::string& path) {
+  const graph::Port& port = ports[index];
   Shape shape = port.shape;
   if (session.plan().batch > 1) shape.Set(0, shape[0] * session.plan().batch);
   TRY_ASSIGN(vision::NpyWriter writer, vision::NpyWriter::Create(path, shape));
   for (uint32_t turn = 0; turn < session.plan().batch; ++turn) {
-    const SessionOutput output(session, port, index, turn);
-    TRY(AppendNpy(output, turn * port.shape.Elements(), writer));
+    const SessionTurn source(session, ports, turn);
+    TRY(AppendNpy(source, port, index, turn * port.shape.Elements(), writer));
   }
   return writer.Finish();
+}
+
+Status MakeFolder(const std::string& folder) {
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  if (!failure) return {};
+  return Error{Code::kUnavailable, fmt::format("cannot make {}: {}", folder, failure.message())};
 }
 
 std::string FileName(std::string_view output) {
@@ -135,14 +152,23 @@ Result<std::unique_ptr<Answering>> Answering::Make(const seal::Manifest& manifes
 Status Answering::WriteOutputs(const runtime::Session& session) const {
   if (output_.empty()) return {};
   const std::vector<graph::Port>& ports = manifest_.graph.outputs;
-  if (output_.ends_with(".npy")) return WriteNpy(session, ports.front(), 0, output_);
-  std::error_code failure;
-  std::filesystem::create_directories(output_, failure);
-  if (failure)
-    return Error{Code::kUnavailable, fmt::format("cannot make {}: {}", output_, failure.message())};
+  if (output_.ends_with(".npy")) return WriteNpy(session, ports, 0, output_);
+  TRY(MakeFolder(output_));
   for (uint32_t i = 0; i < ports.size(); ++i) {
     const std::filesystem::path file = std::filesystem::path(output_) / FileName(ports[i].name);
-    TRY(WriteNpy(session, ports[i], i, file.string()));
+    TRY(WriteNpy(session, ports, i, file.string()));
+  }
+  return {};
+}
+
+Status Answering::WriteFolder(const serve::OutputSource& source, const std::string& folder) const {
+  TRY(MakeFolder(folder));
+  for (uint32_t i = 0; i < manifest_.graph.outputs.size(); ++i) {
+    const graph::Port& port = manifest_.graph.outputs[i];
+    const std::filesystem::path file = std::filesystem::path(folder) / FileName(port.name);
+    TRY_ASSIGN(vision::NpyWriter writer, vision::NpyWriter::Create(file.string(), port.shape));
+    TRY(AppendNpy(source, port, i, 0, writer));
+    TRY(writer.Finish());
   }
   return {};
 }
@@ -151,11 +177,12 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
                                         const std::vector<Feed::Picture>& pictures) const {
   CORACLE_CHECK(pictures.size() == 1 || draw_.empty());
   TRY(WriteOutputs(session));
-  if (pictures.size() == 1) return DescribeOne(session, 0, pictures[0]);
+  const std::vector<graph::Port>& ports = manifest_.graph.outputs;
+  if (pictures.size() == 1) return Decode(SessionTurn(session, ports, 0), pictures[0]);
   cmd::Report report;
-  report.json["outputs"] = PortsJson(manifest_.graph.outputs);
+  report.json["outputs"] = PortsJson(ports);
   for (uint32_t turn = 0; turn < pictures.size(); ++turn) {
-    TRY_ASSIGN(const cmd::Report one, DescribeOne(session, turn, pictures[turn]));
+    TRY_ASSIGN(const cmd::Report one, Decode(SessionTurn(session, ports, turn), pictures[turn]));
     report.json["inputs"].push_back(one.json);
     if (decoder_.has_value()) report.text += fmt::format("input {}:\n", turn + 1);
     if (decoder_.has_value() || turn == 0) report.text += one.text;
@@ -163,8 +190,15 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
   return report;
 }
 
-Result<cmd::Report> Answering::DescribeOne(const runtime::Session& session, uint32_t turn,
-                                           const Feed::Picture& picture) const {
+Result<cmd::Report> Answering::DescribeOne(const serve::OutputSource& source,
+                                           const Feed::Picture& picture,
+                                           const std::string& folder) const {
+  if (!folder.empty()) TRY(WriteFolder(source, folder));
+  return Decode(source, picture);
+}
+
+Result<cmd::Report> Answering::Decode(const serve::OutputSource& source,
+                                      const Feed::Picture& picture) const {
   cmd::Report report;
   report.json["outputs"] = PortsJson(manifest_.graph.outputs);
   if (!decoder_.has_value()) {
@@ -173,10 +207,10 @@ Result<cmd::Report> Answering::DescribeOne(const runtime::Session& session, uint
     }
     return report;
   }
-  const std::vector<SessionOutput> outputs = Outputs(session, manifest_, turn);
+  const std::vector<DecodedOutput> outputs = Outputs(source, manifest_.graph.outputs);
   std::vector<const vision::OutputView*> views;
   views.reserve(outputs.size());
-  for (const SessionOutput& output : outputs) views.push_back(&output);
+  for (const DecodedOutput& output : outputs) views.push_back(&output);
   Result<vision::Answer> decoded =
       decoder_->Decode(views, manifest_.labels, {top_, picture.geometry});
   TRY(StatusOf(outputs));  // before what the decoder says of zeros

@@ -1,4 +1,4 @@
-// Answering: a session's outputs as files, as a decoded answer and as a picture.
+// Answering: the outputs of predictions as files, as decoded answers and as a picture.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,7 @@
 #include "cmd/support/feeding.h"
 #include "runtime/session.h"
 #include "seal/model.h"
+#include "serve/served_model.h"
 #include "vision/decode.h"
 #include "vision/preprocess.h"
 
@@ -30,13 +31,18 @@ class Answering {
   Result<cmd::Report> Describe(const runtime::Session& session,
                                const std::vector<Feed::Picture>& pictures) const;
 
+  /// Of one prediction that a scheduler made: its answer as Describe() gives it, and each output as
+  /// a file in `folder` (made if need be; empty: none). Any thread.
+  Result<cmd::Report> DescribeOne(const serve::OutputSource& source, const Feed::Picture& picture,
+                                  const std::string& folder) const;
+
  private:
   Answering(const seal::Manifest& manifest, std::string output, std::string draw, uint32_t top)
       : manifest_(manifest), output_(std::move(output)), draw_(std::move(draw)), top_(top) {}
   Status WriteOutputs(const runtime::Session& session) const;
-  /// The decoded answer of one input of the convoy.
-  Result<cmd::Report> DescribeOne(const runtime::Session& session, uint32_t turn,
-                                  const Feed::Picture& picture) const;
+  Status WriteFolder(const serve::OutputSource& source, const std::string& folder) const;
+  /// The decoded answer of one input.
+  Result<cmd::Report> Decode(const serve::OutputSource& source, const Feed::Picture& picture) const;
 
   const seal::Manifest& manifest_;
   std::string output_;

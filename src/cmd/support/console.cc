@@ -20,6 +20,7 @@ void Console::Print(const Result<Report>& result) {
   if (result.ok()) {
     const std::string text = json_ ? result.value().json.dump(2) + "\n" : result.value().text;
     std::fwrite(text.data(), 1, text.size(), stdout);
+    exit_code_ = result.value().exit_code;
     if (std::fflush(stdout) == 0) return;
     fmt::print(stderr, "coracle: cannot write the result to stdout: {}\n", std::strerror(errno));
     exit_code_ = kExitFailed;

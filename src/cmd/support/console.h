@@ -25,6 +25,8 @@ enum class Output : uint8_t { kText, kJson };
 struct Report {
   Json json = Json::object();
   std::string text;
+  /// kExitFailed: what there is to report was not all that was asked for.
+  int exit_code = kExitSuccess;
 };
 
 /// One invocation of the program. A verb's callback stores its exit code here.

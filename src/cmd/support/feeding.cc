@@ -50,7 +50,54 @@ Error GivenTooOften(const std::string& input, uint32_t batch) {
                   input, often)};
 }
 
+Status FeedTensor(const std::string& path, const graph::Port& port,
+                  const vision::ElementSink& sink) {
+  TRY_ASSIGN(const vision::NpyReader reader, path.ends_with(".raw")
+                                                 ? vision::NpyReader::OpenRaw(path, port.shape)
+                                                 : vision::NpyReader::Open(path));
+  if (reader.dtype() != DType::kFloat32) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format(
+            "{} holds {}, but input '{}' takes float32; save it with .astype(numpy.float32)", path,
+            DTypeName(reader.dtype()), port.name)};
+  }
+  if (!(reader.shape() == port.shape)) {
+    return Error{Code::kInvalidArgument,
+                 fmt::format("{} holds {}, but input '{}' takes {}", path,
+                             reader.shape().ToString(), port.name, port.shape.ToString())};
+  }
+  std::array<float, kPieceElements> piece;
+  return runtime::ForEachRowPiece(port, kPieceElements,
+                                  [&](uint64_t first, uint64_t count) -> Status {
+                                    const std::span<float> values(piece.data(), count);
+                                    TRY(reader.Read(first, values));
+                                    sink(first, values);
+                                    return {};
+                                  });
+}
+
 }  // namespace
+
+Result<std::optional<vision::Geometry>> FeedFile(const std::string& path, const graph::Port& port,
+                                                 const vision::Preprocess& preprocess,
+                                                 const vision::ElementSink& sink) {
+  if (path.ends_with(".npy") || path.ends_with(".raw")) {
+    TRY(FeedTensor(path, port, sink));
+    return std::optional<vision::Geometry>();
+  }
+  if (preprocess.none()) {
+    return Error{
+        Code::kInvalidArgument,
+        fmt::format(
+            "{}: the model was sealed without --preprocess, so it takes no image; give input '{}' "
+            "({}) as .npy or .raw",
+            path, port.name, port.shape.ToString())};
+  }
+  TRY_ASSIGN(const vision::Image image, vision::LoadImage(path));
+  TRY_ASSIGN(const vision::Geometry geometry, preprocess.Fill(image, port.shape.dims(), sink));
+  return std::optional(geometry);
+}
 
 Result<Feed> Feed::Parse(const seal::Manifest& manifest, const std::vector<std::string>& arguments,
                          uint32_t batch) {
@@ -85,72 +132,34 @@ std::vector<Feed::Picture> Feed::Pictures() const {
 
 Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) {
   for (Source& source : sources_) {
-    if (source.path.ends_with(".npy") || source.path.ends_with(".raw")) {
-      TRY(FillFromTensor(source, session));
-    } else {
-      TRY_ASSIGN(pictures[source.turn].geometry, FillFromImage(source, session));
+    const auto write = [&](uint64_t first, std::span<const float> values) {
+      session.WriteInput(source.input, source.begin() + first, values);
+    };
+    if (keeps_pictures_ && vision::HasImageName(source.path)) {
+      TRY_ASSIGN(pictures[source.turn].geometry, FillFromKept(source, write));
+      continue;
     }
+    TRY_ASSIGN(const std::optional<vision::Geometry> fitted,
+               FeedFile(source.path, source.port, preprocess_, write));
+    if (fitted) pictures[source.turn].geometry = fitted;
   }
   return {};
 }
 
-Result<vision::Geometry> Feed::FillFromImage(Source& source, runtime::Session& session) const {
-  if (preprocess_.none()) {
-    return Error{
-        Code::kInvalidArgument,
-        fmt::format(
-            "{}: the model was sealed without --preprocess, so it takes no image; give input '{}' "
-            "({}) as .npy or .raw",
-            source.path, source.port.name, source.port.shape.ToString())};
-  }
-  const auto write = [&](uint64_t first, std::span<const float> values) {
-    session.WriteInput(source.input, source.begin() + first, values);
-  };
+Result<vision::Geometry> Feed::FillFromKept(Source& source,
+                                            const vision::ElementSink& write) const {
   if (source.kept == nullptr) {
-    TRY_ASSIGN(const vision::Image image, vision::LoadImage(source.path));
-    if (!keeps_pictures_) return preprocess_.Fill(image, source.port.shape.dims(), write);
-    TRY(KeepPicture(source, image));
+    std::vector<float> all(source.port.shape.Elements());
+    const auto copy = [&](uint64_t first, std::span<const float> values) {
+      std::ranges::copy(values, &all[first]);
+    };
+    TRY_ASSIGN(const std::optional<vision::Geometry> fitted,
+               FeedFile(source.path, source.port, preprocess_, copy));
+    source.geometry = *fitted;
+    TRY_ASSIGN(source.kept, KeptPicture::Seal(source.port, all));
   }
   TRY(source.kept->Open(write));
   return source.geometry;
-}
-
-Status Feed::KeepPicture(Source& source, const vision::Image& image) const {
-  std::vector<float> all(source.port.shape.Elements());
-  TRY_ASSIGN(source.geometry, preprocess_.Fill(image, source.port.shape.dims(),
-                                               [&](uint64_t first, std::span<const float> values) {
-                                                 std::ranges::copy(values, &all[first]);
-                                               }));
-  TRY_ASSIGN(source.kept, KeptPicture::Seal(source.port, all));
-  return {};
-}
-
-Status Feed::FillFromTensor(const Source& source, runtime::Session& session) {
-  TRY_ASSIGN(const vision::NpyReader reader,
-             source.path.ends_with(".raw")
-                 ? vision::NpyReader::OpenRaw(source.path, source.port.shape)
-                 : vision::NpyReader::Open(source.path));
-  if (reader.dtype() != DType::kFloat32) {
-    return Error{
-        Code::kInvalidArgument,
-        fmt::format(
-            "{} holds {}, but input '{}' takes float32; save it with .astype(numpy.float32)",
-            source.path, DTypeName(reader.dtype()), source.port.name)};
-  }
-  if (!(reader.shape() == source.port.shape)) {
-    return Error{
-        Code::kInvalidArgument,
-        fmt::format("{} holds {}, but input '{}' takes {}", source.path, reader.shape().ToString(),
-                    source.port.name, source.port.shape.ToString())};
-  }
-  std::array<float, kPieceElements> piece;
-  return runtime::ForEachRowPiece(
-      source.port, kPieceElements, [&](uint64_t first, uint64_t count) -> Status {
-        const std::span<float> values(piece.data(), count);
-        TRY(reader.Read(first, values));
-        session.WriteInput(source.input, source.begin() + first, values);
-        return {};
-      });
 }
 
 }  // namespace coracle::cmd

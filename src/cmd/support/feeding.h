@@ -1,4 +1,4 @@
-// Feed: the files that a user gave as inputs, written into a session piece by piece.
+// The files that a user gave as inputs, written piece by piece where predictions take them.
 #pragma once
 
 #include <memory>
@@ -16,6 +16,14 @@
 
 namespace coracle::cmd {
 
+/// Writes a file's elements for the input `port`: an image through `preprocess` (how it was fitted
+/// is returned), a .npy or .raw tensor as it is. Row by row; allocates nothing but to decode
+/// images. Errors: unreadable or wrong files.
+Result<std::optional<vision::Geometry>> FeedFile(const std::string& path, const graph::Port& port,
+                                                 const vision::Preprocess& preprocess,
+                                                 const vision::ElementSink& sink);
+
+/// Of one session.
 class Feed {
  public:
   /// `arguments`: FILE (for a model of one input) or NAME=FILE; .npy, .raw, or an image where the
@@ -50,9 +58,8 @@ class Feed {
 
     uint64_t begin() const { return turn * port.shape.Elements(); }
   };
-  Result<vision::Geometry> FillFromImage(Source& source, runtime::Session& session) const;
-  Status KeepPicture(Source& source, const vision::Image& image) const;
-  static Status FillFromTensor(const Source& source, runtime::Session& session);
+  /// What `source`'s picture became, from where it is kept.
+  Result<vision::Geometry> FillFromKept(Source& source, const vision::ElementSink& write) const;
 
   std::vector<Source> sources_;
   vision::Preprocess preprocess_;
