@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   AddBatch(app, console);
   AddBench(app, console);
   AddCompare(app, console);
+  AddCharacterize(app, console);
   if (!coracle::host::GuardMappedBlobs().ok() ||
       !coracle::host::RemoveTemporaryFilesOnSignal().ok())
     return kExitFailed;

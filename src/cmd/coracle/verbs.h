@@ -16,5 +16,6 @@ void AddRun(CLI::App& app, Console& console);
 void AddBatch(CLI::App& app, Console& console);
 void AddBench(CLI::App& app, Console& console);
 void AddCompare(CLI::App& app, Console& console);
+void AddCharacterize(CLI::App& app, Console& console);
 
 }  // namespace coracle::cmd

@@ -18,7 +18,10 @@ void Console::Register(CLI::App* verb, std::function<Result<Report>()> body) {
 
 void Console::Print(const Result<Report>& result) {
   if (result.ok()) {
-    const std::string text = json_ ? result.value().json.dump(2) + "\n" : result.value().text;
+    // A user's arguments may be in it, which need not be UTF-8.
+    const std::string text =
+        json_ ? result.value().json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"
+              : result.value().text;
     std::fwrite(text.data(), 1, text.size(), stdout);
     exit_code_ = result.value().exit_code;
     if (std::fflush(stdout) == 0) return;

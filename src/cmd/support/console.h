@@ -25,8 +25,7 @@ enum class Output : uint8_t { kText, kJson };
 struct Report {
   Json json = Json::object();
   std::string text;
-  /// kExitFailed: what there is to report was not all that was asked for.
-  int exit_code = kExitSuccess;
+  int exit_code = kExitSuccess;  ///< of the process, once this was printed
 };
 
 /// One invocation of the program. A verb's callback stores its exit code here.
