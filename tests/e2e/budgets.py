@@ -1,7 +1,6 @@
 """A budget is kept, whatever it is, and never changes a bit of the answer."""
 
 import json
-import math
 
 import numpy as np
 
@@ -182,11 +181,9 @@ class Quiet(harness.CoracleTest):
         self.assertEqual(done.code, 0, str(done))
         report = json.loads(watch.read_text(encoding="ascii"))
         print(options, report)
-        self.assertEqual(report["predictions"], self.REPEAT - 1)
+        self.assertEqual(report["predictions"], self.REPEAT)
         self.assertGreater(report["all_allocations"], 10, "nothing was interposed")
-        # `coracle run` notes each latency in a list, which grows as lists do: by doubling, once a prediction is over.
-        self.assertLessEqual(report["with_allocations"], math.ceil(math.log2(self.REPEAT)) + 1)
-        self.assertLessEqual(report["most_allocations"], 1)
+        self.assertEqual(report["with_allocations"], 0)
         return report
 
     def check_views(self, sealed, shape):

@@ -140,8 +140,8 @@ Result<Report> Run(const RunOptions& options) {
                          {"steps", plan.steps.size()},
                          {"threads", plan.threads},
                          {"batch", plan.batch}};
-  report.json["measured"] =
-      MeasuredJson(repeated, secure_rss, prediction->session().outside_bytes());
+  report.json["measured"] = MeasuredJson(
+      repeated, secure_rss, prediction->session().outside_bytes() + feed.outside_bytes());
   report.text += CostText(plan, repeated, secure_rss);
   return report;
 }

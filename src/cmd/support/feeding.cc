@@ -149,17 +149,24 @@ Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) {
 Result<vision::Geometry> Feed::FillFromKept(Source& source,
                                             const vision::ElementSink& write) const {
   if (source.kept == nullptr) {
-    std::vector<float> all(source.port.shape.Elements());
-    const auto copy = [&](uint64_t first, std::span<const float> values) {
-      std::ranges::copy(values, &all[first]);
+    const auto decode = [&](const vision::ElementSink& sink) -> Status {
+      TRY_ASSIGN(const std::optional<vision::Geometry> fitted,
+                 FeedFile(source.path, source.port, preprocess_, sink));
+      source.geometry = *fitted;
+      return {};
     };
-    TRY_ASSIGN(const std::optional<vision::Geometry> fitted,
-               FeedFile(source.path, source.port, preprocess_, copy));
-    source.geometry = *fitted;
-    TRY_ASSIGN(source.kept, KeptPicture::Seal(source.port, all));
+    TRY_ASSIGN(source.kept, KeptPicture::Seal(source.port.shape.Elements(), decode));
   }
   TRY(source.kept->Open(write));
   return source.geometry;
+}
+
+uint64_t Feed::outside_bytes() const {
+  uint64_t bytes = 0;
+  for (const Source& source : sources_) {
+    if (source.kept != nullptr) bytes += source.kept->outside_bytes();
+  }
+  return bytes;
 }
 
 }  // namespace coracle::cmd

@@ -46,6 +46,8 @@ class Feed {
   /// Writes every input, and notes in `pictures` (as Pictures() gives them) how each was fitted.
   /// Allocates nothing but to decode images. Errors: unreadable or wrong files.
   Status Fill(runtime::Session& session, std::span<Picture> pictures);
+  /// Host memory that kept pictures take.
+  uint64_t outside_bytes() const;
 
  private:
   struct Source {
