@@ -18,10 +18,10 @@
 #include <string>
 #include <vector>
 
+#include "base/epc_mark.h"
 #include "closed_loop.h"
 #include "cmd/support/console.h"
 #include "cmd/support/sealed_file.h"
-#include "emulator/pager/run_record.h"
 #include "fail.h"
 #include "host/posix/clock.h"
 #include "host/posix/threads.h"
@@ -78,7 +78,7 @@ void Need(const Status& status, const std::string& what) {
 }
 
 /// EINVAL outside of epcrun: nothing to note then.
-void Mark(uint64_t label) { (void)::prctl(epc::kMarkCall, label, 0, 0, 0); }
+void Mark(uint64_t label) { (void)::prctl(kEpcMarkCall, label, 0, 0, 0); }
 
 /// Destroyed last to first: the scheduler uses all above it.
 struct Service {

@@ -12,19 +12,10 @@
 #include <cstring>
 #include <random>
 
+#include "emulator/pager/move_pages_abi.h"
+
 namespace coracle::bench {
 namespace {
-
-// Linux 6.8; Debian 12's headers are of 6.1.
-constexpr uint64_t kFeatureMove = uint64_t{1} << 16;
-struct MoveArguments {
-  uint64_t dst;
-  uint64_t src;
-  uint64_t len;
-  uint64_t mode;
-  int64_t move;
-};
-constexpr unsigned long kMoveRequest = _IOWR(UFFDIO, 0x05, MoveArguments);
 
 void Must(bool done, const char* what) {
   if (done) return;
@@ -49,8 +40,8 @@ void Register(int userfault, const std::byte* at, uint64_t pages) {
 }
 
 void MovePages(int userfault, const std::byte* to, const std::byte* from, uint64_t pages) {
-  MoveArguments request{AddressOf(to), AddressOf(from), pages * kPageBytes, 0, 0};
-  Must(ioctl(userfault, kMoveRequest, &request) == 0, "UFFDIO_MOVE");
+  epc::MoveArguments request{AddressOf(to), AddressOf(from), pages * kPageBytes, 0, 0};
+  Must(ioctl(userfault, epc::kMoveRequest, &request) == 0, "UFFDIO_MOVE");
 }
 
 void CopyPage(int userfault, const std::byte* to, const std::byte* from) {
@@ -83,7 +74,7 @@ int OpenUserFault(bool with_signals, bool* has_move) {
     uffdio_api api{};
     api.api = UFFD_API;
     api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP | (with_signals ? UFFD_FEATURE_SIGBUS : 0) |
-                   (move ? kFeatureMove : 0);
+                   (move ? epc::kFeatureMove : 0);
     *has_move = move;
     if (ioctl(fd, UFFDIO_API, &api) == 0) return fd;
     close(fd);

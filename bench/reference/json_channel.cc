@@ -40,7 +40,7 @@ ResidentMemory ReadResidentMemory() {
 /// Under epcrun the report then says what each prediction loaded: label 2 * prediction as it
 /// begins, one more as it ends. Everywhere else the kernel does not know the call.
 void NoteForEpcrun(uint64_t label) {
-  constexpr int kMarkCall = 0x45504352;  // as in emulator/pager/run_record.h
+  constexpr int kMarkCall = 0x45504352;  // base/epc_mark.h
   prctl(kMarkCall, label, 0, 0, 0);
 }
 

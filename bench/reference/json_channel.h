@@ -28,7 +28,7 @@ using RunOnce = std::function<double()>;
 /// The protocol of `--serve`: writes {"ready":true}, then answers each line of standard input,
 /// `run` with {"ms":...} and `rss` with {"rss_bytes":...,"hwm_bytes":...}, until `quit` or the end
 /// of input. Any other line is answered with {"error":...}. epcrun is told where each run begins
-/// and ends (emulator/pager/run_record.h, kMarkCall).
+/// and ends (base/epc_mark.h).
 void Serve(JsonChannel& channel, const RunOnce& run_once_ms);
 
 }  // namespace coracle::reference

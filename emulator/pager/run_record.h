@@ -35,7 +35,7 @@ struct ThreadCounters {
   std::atomic<uint64_t> system_calls{0};
 };
 
-/// What the program asked to have noted (kMarkCall): the counters at that moment.
+/// What the program asked to have noted (base/epc_mark.h): the counters at that moment.
 struct Mark {
   uint64_t label = 0;
   uint64_t nanoseconds = 0;  ///< CLOCK_MONOTONIC
@@ -43,10 +43,6 @@ struct Mark {
   uint64_t loads = 0;
   uint64_t evictions = 0;
 };
-
-/// prctl(kMarkCall, label): notes a Mark under epcrun; EINVAL everywhere else. So a benchmark can
-/// tell the loads of one prediction from those of its start.
-inline constexpr int kMarkCall = 0x45504352;  // "EPCR"
 
 enum class RunState : uint32_t { kStarting = 0, kInside = 1, kRefused = 2, kTampered = 3 };
 

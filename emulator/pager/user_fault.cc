@@ -2,24 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <sys/ioctl.h>
 
+#include "emulator/pager/move_pages_abi.h"
 #include "emulator/pager/raw_syscall.h"
 
 namespace coracle::epc {
 namespace {
-
-// Linux 6.8; Debian 12's headers are of 6.1.
-constexpr uint64_t kFeatureMove = uint64_t{1} << 16;
-struct MoveArguments {
-  uint64_t dst;
-  uint64_t src;
-  uint64_t len;
-  uint64_t mode;
-  int64_t move;
-};
-constexpr unsigned long kMoveRequest = _IOWR(UFFDIO, 0x05, MoveArguments);
 
 long OpenWith(uint64_t features, int& descriptor) {
   const long opened = RawCall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);

@@ -11,12 +11,6 @@
 #include "emulator/preload/program_memory.h"
 #include "emulator/preload/raw_call.h"
 
-// Made by the linker: the first and the last byte of this library in memory.
-extern "C" {
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));  // NOLINT
-extern const char _end[] __attribute__((visibility("hidden")));          // NOLINT
-}
-
 namespace coracle::epc {
 namespace {
 
@@ -93,8 +87,7 @@ uint64_t WrittenBytes(Range range, long pagemap) {
 
 }  // namespace
 
-void AdoptExisting(Pager& pager, MemoryMap& map) {
-  const Range own = {reinterpret_cast<uintptr_t>(__ehdr_start), reinterpret_cast<uintptr_t>(_end)};
+void AdoptExisting(Pager& pager, MemoryMap& map, Range own) {
   const Range pinned = ThreadControlPages();
   const long pagemap = AskKernel(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
   MappedRegion region;

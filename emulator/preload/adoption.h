@@ -14,7 +14,7 @@
 
 namespace coracle::epc {
 
-/// Charges all that `map` lists. Runs on a stack that is not the program's.
-void AdoptExisting(Pager& pager, MemoryMap& map);
+/// Charges all that `map` lists but what touches `own`. Runs on a stack that is not the program's.
+void AdoptExisting(Pager& pager, MemoryMap& map, Range own);
 
 }  // namespace coracle::epc

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "emulator/pager/own_memory.h"
 #include "emulator/preload/holding.h"
 #include "emulator/preload/program_memory.h"
 #include "emulator/preload/raw_call.h"
@@ -31,13 +32,12 @@ class ExecCopy {
   static constexpr uint64_t kBytes = (kPointersMax * sizeof(char*)) + (12 << 20);
 
   explicit ExecCopy(Call& call) : call_(call) {
-    const long mapped = AskKernel(SYS_mmap, 0, kBytes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped < 0) return;
-    call.block.exec_copy = static_cast<uintptr_t>(mapped);
+    auto* const mapped = static_cast<char*>(MapOwn(kBytes));
+    if (mapped == nullptr) return;
+    call.block.exec_copy = reinterpret_cast<uintptr_t>(mapped);
     pointers_ = reinterpret_cast<char**>(mapped);
-    text_ = reinterpret_cast<char*>(mapped) + kPointersMax * sizeof(char*);
-    text_end_ = reinterpret_cast<char*>(mapped) + kBytes;
+    text_ = mapped + kPointersMax * sizeof(char*);
+    text_end_ = mapped + kBytes;
   }
 
   bool mapped() const { return pointers_ != nullptr; }

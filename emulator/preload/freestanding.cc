@@ -16,6 +16,7 @@
 #include "crypto/hash.h"
 #include "crypto/secret_bytes.h"
 #include "emulator/pager/fatal.h"
+#include "emulator/pager/own_memory.h"
 #include "emulator/preload/raw_call.h"
 
 namespace coracle::epc {
@@ -32,10 +33,8 @@ Arena arena;
 
 void* Allocate(uint64_t alignment, uint64_t bytes) {
   if (arena.begin == nullptr) {
-    const long mapped = AskKernel(SYS_mmap, nullptr, kArenaBytes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (IsError(mapped)) return nullptr;
-    arena.begin = reinterpret_cast<char*>(mapped);
+    arena.begin = static_cast<char*>(MapOwn(kArenaBytes));
+    if (arena.begin == nullptr) return nullptr;
   }
   if (alignment < kHeadBytes) alignment = kHeadBytes;
   const uint64_t at = (arena.used_bytes + kHeadBytes + alignment - 1) & ~(alignment - 1);

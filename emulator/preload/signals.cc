@@ -50,7 +50,7 @@ void SignalActions::TakeOurs() {
 
 long SignalActions::Act(int signal, const KernelAction* action, KernelAction* old) {
   if (signal < 1 || signal > 64) return -EINVAL;
-  const Locked locked(lock_);
+  const LockHeld locked(lock_);
   KernelAction before = asked_[signal];
   if (!IsOurs(signal)) {
     KernelAction in_kernel;
@@ -81,9 +81,9 @@ long SignalActions::ActApart(int signal, const KernelAction* action, KernelActio
 }
 
 void SignalActions::DeliverToProgram(int signal, siginfo_t* info, void* context) {
-  lock_.Lock();
+  lock_.Acquire();
   const KernelAction asked = asked_[signal];
-  lock_.Unlock();
+  lock_.Release();
   const bool sent = info->si_code <= 0;
   if (asked.handler == reinterpret_cast<uintptr_t>(SIG_IGN) && sent) return;
   if (!IsHandler(asked.handler)) {

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <cstdint>
 
-#include "emulator/preload/spin_lock.h"
+#include "emulator/pager/futex_lock.h"
 
 namespace coracle::epc {
 
@@ -44,11 +44,11 @@ class SignalActions {
   /// somebody sent.
   void DeliverToProgram(int signal, siginfo_t* info, void* context);
 
-  void Lock() { lock_.Lock(); }
-  void Unlock() { lock_.Unlock(); }
+  void Lock() { lock_.Acquire(); }
+  void Unlock() { lock_.Release(); }
 
  private:
-  SpinLock lock_;
+  FutexLock lock_;
   KernelAction asked_[65];
   bool known_[65] = {};
 };

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 
+#include "base/epc_mark.h"
 #include "emulator/preload/call.h"
 #include "emulator/preload/descriptors.h"
 #include "emulator/preload/entry.h"
@@ -99,7 +100,7 @@ long NoteMark(RunRecord& record, uint64_t label) {
 
 long DoPrctl(Call& call) {
   const int option = static_cast<int>(call.arguments[0]);
-  if (option == kMarkCall) return NoteMark(*call.process.record, call.address(1));
+  if (option == kEpcMarkCall) return NoteMark(*call.process.record, call.address(1));
   if (option == kSetUserDispatch) return -EINVAL;
   HeldArguments held(call);
   HoldOutcome outcome = HoldOutcome::kHeld;

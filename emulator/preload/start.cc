@@ -9,6 +9,7 @@
 #include <new>
 
 #include "emulator/pager/fatal.h"
+#include "emulator/pager/own_memory.h"
 #include "emulator/preload/adoption.h"
 #include "emulator/preload/entry.h"
 #include "emulator/preload/memory_map.h"
@@ -75,9 +76,8 @@ RunRecord* MapRecord(long fd) {
 }
 
 Process* MapProcess() {
-  const long mapped = AskKernel(SYS_mmap, nullptr, sizeof(Process), PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return IsError(mapped) ? nullptr : new (reinterpret_cast<void*>(mapped)) Process;
+  void* const mapped = MapOwn(sizeof(Process));
+  return mapped == nullptr ? nullptr : new (mapped) Process;
 }
 
 struct Start {
@@ -102,7 +102,8 @@ void Begin(void* argument) {
   if (process.pager == nullptr) Refuse(&record, complaint);
   UseAlternateStack(block);
   process.actions.TakeOurs();
-  AdoptExisting(*process.pager, *start.map);
+  AdoptExisting(*process.pager, *start.map,
+                {process.text_begin, process.text_begin + process.text_bytes});
   Introduce(block);
   if (record.share_name[0] != '\0' && !StartOwnThread(process, &RunSharedEpc, &process)) {
     Refuse(&record, "epcrun: the thread that keeps to a shared EPC's orders cannot be started");

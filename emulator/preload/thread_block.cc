@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <new>
 
+#include "emulator/pager/own_memory.h"
 #include "emulator/preload/program_memory.h"
 #include "emulator/preload/raw_call.h"
 
@@ -15,10 +16,8 @@ namespace {
 
 /// Maps a block: twice the room, of which the aligned part is kept.
 ThreadBlock* MapBlock() {
-  const long whole = AskKernel(SYS_mmap, 0, 2 * kBlockBytes, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (whole < 0) return nullptr;
-  const auto begin = static_cast<uintptr_t>(whole);
+  const auto begin = reinterpret_cast<uintptr_t>(MapOwn(2 * kBlockBytes));
+  if (begin == 0) return nullptr;
   const uintptr_t aligned = (begin + kBlockBytes - 1) & ~(kBlockBytes - 1);
   const uintptr_t end = begin + 2 * kBlockBytes;
   if (aligned != begin) AskKernel(SYS_munmap, begin, aligned - begin);
@@ -53,7 +52,7 @@ bool IsGone(const ThreadBlock& block) {
 }  // namespace
 
 ThreadBlock* ThreadBlocks::TakeUncounted() {
-  const Locked locked(lock_);
+  const LockHeld locked(lock_);
   ThreadBlock* block = nullptr;
   for (uint32_t i = 0; i < count_ && block == nullptr; ++i) {
     if (blocks_[i]->state == BlockState::kFree) block = new (blocks_[i]) ThreadBlock;
@@ -80,20 +79,20 @@ void ThreadBlocks::Give(ThreadBlock& block, Pager& pager) {
   block.holds_used = 0;
   pager.Release(block.pins);
   ForgetIfIdle(*block.counters);
-  const Locked locked(lock_);
+  const LockHeld locked(lock_);
   block.state = BlockState::kFree;
   --used_;
 }
 
 void ThreadBlocks::MarkLeaving(ThreadBlock& block) {
-  const Locked locked(lock_);
+  const LockHeld locked(lock_);
   block.state = BlockState::kLeaving;
   leaving_.fetch_add(1);
 }
 
 void ThreadBlocks::ReleaseGone(Pager& pager) {
   if (leaving_.load(std::memory_order_relaxed) == 0) return;
-  const Locked locked(lock_);
+  const LockHeld locked(lock_);
   for (uint32_t i = 0; i < count_; ++i) {
     ThreadBlock& block = *blocks_[i];
     if (block.state != BlockState::kLeaving || !IsGone(block)) continue;

@@ -10,9 +10,9 @@
 
 #include <cstdint>
 
+#include "emulator/pager/futex_lock.h"
 #include "emulator/pager/pager.h"
 #include "emulator/pager/run_record.h"
-#include "emulator/preload/spin_lock.h"
 
 namespace coracle::epc {
 
@@ -82,11 +82,11 @@ class ThreadBlocks {
 
   /// In the child of a fork only the calling thread is left.
   void KeepOnly(ThreadBlock& own);
-  void Lock() { lock_.Lock(); }
-  void Unlock() { lock_.Unlock(); }
+  void Lock() { lock_.Acquire(); }
+  void Unlock() { lock_.Release(); }
 
  private:
-  SpinLock lock_;
+  FutexLock lock_;
   std::atomic<uint32_t> leaving_{0};
   uint32_t count_ = 0;             ///< blocks ever made
   std::atomic<uint32_t> used_{0};  ///< by threads of the program

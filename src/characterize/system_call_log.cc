@@ -10,13 +10,12 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "base/epc_mark.h"
 
 namespace coracle::characterize {
 namespace {
 
 constexpr int64_t kErrorLeast = -4095;
-/// prctl's call that notes a mark: kMarkCall of emulator/pager/run_record.h.
-constexpr uint64_t kMarkCall = 0x45504352;
 constexpr uint64_t kVectorsMax = 1024;  // IOV_MAX
 
 /// Whether the vDSO answers without a system call: vdso(7), and the clocks of
@@ -82,7 +81,7 @@ void SystemCallLog::Enter(const SystemCall& call) {
 
 void SystemCallLog::Return(const SystemCall& call, int64_t result, TraceAnalysis& analysis) {
   // Only epcrun knows this call; the kernel refuses it.
-  if (call.number == SYS_prctl && call.arguments[0] == kMarkCall) {
+  if (call.number == SYS_prctl && call.arguments[0] == uint64_t{kEpcMarkCall}) {
     analysis.AddMark(call.arguments[1]);
   }
   if (call.number == SYS_execve || call.number == SYS_execveat) replaced_ = false;

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <thread>
 
-#include "emulator/pager/run_record.h"
+#include "base/epc_mark.h"
 #include "emulator/preload/programs/test_check.h"
 
 namespace {
@@ -71,7 +71,7 @@ void Reallocated() {
 }  // namespace
 
 int main() {
-  prctl(coracle::epc::kMarkCall, 1);
+  prctl(coracle::kEpcMarkCall, 1);
   Moved();
   Break();
   Reallocated();
@@ -79,6 +79,6 @@ int main() {
   PROGRAM_CHECK(Descend(kLevels));
   std::thread deep([] { PROGRAM_CHECK(Descend(kLevels)); });
   deep.join();
-  prctl(coracle::epc::kMarkCall, 2);
+  prctl(coracle::kEpcMarkCall, 2);
   return 0;
 }

@@ -6,15 +6,15 @@
 
 #include <cstdint>
 
+#include "base/epc_mark.h"
+
 namespace coracle::cmd {
 
 enum class PredictionEdge : uint8_t { kBegin = 0, kEnd = 1 };
 
-/// The mark's label is 2 * prediction, plus 1 at its end. Everywhere else the kernel does not know
-/// the call (EINVAL), and nothing happens.
+/// The mark's label is 2 * prediction, plus 1 at its end. Everywhere else nothing happens.
 inline void NoteForEpcrun(uint64_t prediction, PredictionEdge edge) {
-  constexpr int kMarkCall = 0x45504352;  // as in emulator/pager/run_record.h, which stands alone
-  (void)::prctl(kMarkCall, 2 * prediction + static_cast<uint64_t>(edge), 0, 0, 0);
+  (void)::prctl(kEpcMarkCall, 2 * prediction + static_cast<uint64_t>(edge), 0, 0, 0);
 }
 
 }  // namespace coracle::cmd
