@@ -1,7 +1,6 @@
 """The sweep's results as tables and as a plot."""
 
 import math
-import sys
 
 from subjects import all_networks, networks
 
@@ -98,13 +97,10 @@ def draw_network(axes, name, entries, sizes):
 
 
 def plot(kept, path):
-    try:
-        import matplotlib
-    except ImportError:
-        print("python3-matplotlib is not there: no plot", file=sys.stderr)
+    pyplot = networks.pyplot_or_none()
+    if pyplot is None:
         return
-    matplotlib.use("svg")
-    from matplotlib import pyplot, ticker
+    from matplotlib import ticker
     found, sizes = by_network(kept), sizes_in(kept)
     columns = min(4, len(found))
     lines = math.ceil(len(found) / columns)

@@ -127,14 +127,22 @@ def table(kept):
     return "\n".join(lines) + "\n"
 
 
-def plot(kept, path):
+def pyplot_or_none():
+    """matplotlib's, drawing without a screen; where it is not installed, says so."""
     try:
         import matplotlib
     except ImportError:
         print("python3-matplotlib is not there: no plot", file=sys.stderr)
-        return
+        return None
     matplotlib.use("svg")
     from matplotlib import pyplot
+    return pyplot
+
+
+def plot(kept, path):
+    pyplot = pyplot_or_none()
+    if pyplot is None:
+        return
     rows = [result for result in kept.values() if result["threads"] == 1]
     figure, axes = pyplot.subplots(figsize=(9, 0.62 * len(rows) + 1.2))
     height = 0.27

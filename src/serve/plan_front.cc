@@ -152,9 +152,10 @@ Result<std::vector<PlannedChoice>> PlanFront(const graph::Graph& graph, uint64_t
                                              const FrontSettings& settings) {
   CORACLE_CHECK(settings.threads_max >= 1 && settings.threads_max <= plan::kMaxThreads);
   CORACLE_CHECK(settings.batch_max >= 1);
-  TRY_ASSIGN(const PlannedChoice least, Curve(graph::Convoy(graph), settings.rates, 1).Least());
+  Curve single(graph::Convoy(graph), settings.rates, 1);
+  TRY_ASSIGN(const PlannedChoice least, single.Least());
   TRY_ASSIGN(const Shares shares, Divide(settings.budget_bytes, model_bytes, least));
-  std::vector<PlannedChoice> choices = {least};
+  std::vector<PlannedChoice> choices;
   for (const uint32_t batch : Doublings(std::min(settings.batch_max, graph::kMaxBatch))) {
     const Result<graph::Convoy> convoy = graph::Convoy::Make(graph, batch);
     if (!convoy.ok()) {
@@ -163,7 +164,11 @@ Result<std::vector<PlannedChoice>> PlanFront(const graph::Graph& graph, uint64_t
       return convoy.error();
     }
     for (const uint32_t threads : Doublings(settings.threads_max)) {
-      TRY(Curve(*convoy, settings.rates, threads).AppendTo(choices, shares.runner_bytes));
+      if (batch == 1 && threads == 1) {
+        TRY(single.AppendTo(choices, shares.runner_bytes));
+      } else {
+        TRY(Curve(*convoy, settings.rates, threads).AppendTo(choices, shares.runner_bytes));
+      }
     }
   }
   Sort(choices);

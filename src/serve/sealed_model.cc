@@ -11,22 +11,28 @@
 #include "runtime/ports.h"
 #include "runtime/session.h"
 #include "serve/secure_bytes.h"
+#include "serve/session_output.h"
 
 namespace coracle::serve {
 namespace {
 
-/// The tensors of all inputs of a convoy lie one behind the other; a place is one input's share.
+/// The tensors of all inputs of a convoy lie one behind the other; a place is one input's share of
+/// the graph's inputs, as SessionOutput is of its outputs.
 class SessionRunner final : public Runner {
  public:
   SessionRunner(const graph::Graph& graph, std::unique_ptr<runtime::Session> session)
       : graph_(graph), session_(std::move(session)) {
     const uint32_t batch = session_->plan().batch;
     places_.reserve(batch);
-    for (uint32_t index = 0; index < batch; ++index) places_.emplace_back(*this, index);
+    outputs_.reserve(batch);
+    for (uint32_t index = 0; index < batch; ++index) {
+      places_.emplace_back(*this, index);
+      outputs_.emplace_back(*session_, graph_, index);
+    }
   }
 
   InputSink& input(uint32_t index) override { return places_.at(index); }
-  const OutputSource& output(uint32_t index) const override { return places_.at(index); }
+  const OutputSource& output(uint32_t index) const override { return outputs_.at(index); }
 
   Status Run() override {
     for (Place& place : places_) place.ZeroWhatIsMissing();
@@ -36,7 +42,7 @@ class SessionRunner final : public Runner {
   }
 
  private:
-  class Place final : public InputSink, public OutputSource {
+  class Place final : public InputSink {
    public:
     Place(SessionRunner& runner, uint32_t index)
         : runner_(runner), index_(index), written_(runner.graph_.inputs.size()) {}
@@ -66,17 +72,6 @@ class SessionRunner final : public Runner {
       }
     }
 
-    Status Read(uint32_t output, uint64_t first, std::span<float> values) const override {
-      const uint64_t elements = runner_.graph_.outputs.at(output).shape.Elements();
-      CORACLE_CHECK(first <= elements && values.size() <= elements - first);
-      return runner_.session_->ReadOutput(output, index_ * elements + first, values);
-    }
-
-    bool prefers_rows(uint32_t output) const override {
-      const graph::TensorIndex tensor = runner_.graph_.outputs.at(output).tensor;
-      return runner_.session_->plan().tensors.at(Position(tensor)).home == plan::Home::kOutside;
-    }
-
    private:
     SessionRunner& runner_;
     const uint32_t index_;
@@ -86,6 +81,7 @@ class SessionRunner final : public Runner {
   const graph::Graph& graph_;
   std::unique_ptr<runtime::Session> session_;
   std::vector<Place> places_;
+  std::vector<SessionOutput> outputs_;
 };
 
 class SealedServedModel final : public ServedModel {

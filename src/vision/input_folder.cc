@@ -14,10 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool HasTensorName(const std::string& path) {
-  return path.ends_with(".npy") || path.ends_with(".raw");
-}
-
 Result<std::vector<float>> ReadTensor(const std::string& path, const Shape& shape) {
   TRY_ASSIGN(const NpyReader reader,
              path.ends_with(".raw") ? NpyReader::OpenRaw(path, shape) : NpyReader::Open(path));
@@ -38,6 +34,12 @@ Result<std::vector<float>> ReadTensor(const std::string& path, const Shape& shap
 
 }  // namespace
 
+bool HasTensorName(std::string_view path) {
+  return path.ends_with(".npy") || path.ends_with(".raw");
+}
+
+bool HasInputName(std::string_view path) { return HasImageName(path) || HasTensorName(path); }
+
 Result<std::vector<std::string>> ListInputFolder(const std::string& folder) {
   std::error_code failure;
   if (!fs::exists(folder, failure)) {
@@ -52,7 +54,7 @@ Result<std::vector<std::string>> ListInputFolder(const std::string& folder) {
   for (; !failure && entry != fs::directory_iterator(); entry.increment(failure)) {
     const std::string path = entry->path().string();
     std::error_code ignored;
-    if (!entry->is_regular_file(ignored) || (!HasImageName(path) && !HasTensorName(path))) {
+    if (!entry->is_regular_file(ignored) || !HasInputName(path)) {
       return Error{Code::kInvalidArgument,
                    fmt::format("{} is no input: the folder may hold images (.jpg, .png, .bmp), "
                                ".npy and .raw files, and nothing else",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -12,6 +13,11 @@ namespace coracle::vision {
 
 /// More files than this in one folder are refused.
 inline constexpr size_t kInputFilesMax = 100'000;
+
+/// True for a name that ends like a tensor's: .npy or .raw.
+bool HasTensorName(std::string_view path);
+/// True for a tensor's or an image's (HasImageName).
+bool HasInputName(std::string_view path);
 
 /// The paths of the folder's files, in the order of their names: images (HasImageName), .npy and
 /// .raw. Nothing is passed over: any other entry is an error. Errors: kNotFound; kInvalidArgument

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "cmd/support/describe.h"
 #include "runtime/ports.h"
+#include "serve/session_output.h"
 #include "vision/draw.h"
 #include "vision/image.h"
 #include "vision/npy.h"
@@ -19,24 +20,6 @@ namespace coracle::cmd {
 namespace {
 
 constexpr size_t kPieceElements = 4096;
-
-/// One input's share of a session's convoy.
-class SessionTurn final : public serve::OutputSource {
- public:
-  SessionTurn(const runtime::Session& session, const std::vector<graph::Port>& ports, uint32_t turn)
-      : session_(session), ports_(ports), turn_(turn) {}
-  Status Read(uint32_t output, uint64_t first, std::span<float> values) const override {
-    return session_.ReadOutput(output, turn_ * ports_[output].shape.Elements() + first, values);
-  }
-  bool prefers_rows(uint32_t output) const override {
-    return session_.plan().tensors[Position(ports_[output].tensor)].home == plan::Home::kOutside;
-  }
-
- private:
-  const runtime::Session& session_;
-  const std::vector<graph::Port>& ports_;
-  uint32_t turn_;
-};
 
 /// One output of one input, as decoders read it. They know of no failure: what could not be read is
 /// zeros to them, and status() is asked before anything of theirs is used.
@@ -97,14 +80,14 @@ Status AppendNpy(const serve::OutputSource& source, const graph::Port& port, uin
 }
 
 /// The output of all inputs, along axis 0.
-Status WriteNpy(const runtime::Session& session, const std::vector<graph::Port>& ports,
-                uint32_t index, const std::string& path) {
-  const graph::Port& port = ports[index];
+Status WriteNpy(const runtime::Session& session, const graph::Graph& graph, uint32_t index,
+                const std::string& path) {
+  const graph::Port& port = graph.outputs[index];
   Shape shape = port.shape;
   if (session.plan().batch > 1) shape.Set(0, shape[0] * session.plan().batch);
   TRY_ASSIGN(vision::NpyWriter writer, vision::NpyWriter::Create(path, shape));
   for (uint32_t turn = 0; turn < session.plan().batch; ++turn) {
-    const SessionTurn source(session, ports, turn);
+    const serve::SessionOutput source(session, graph, turn);
     TRY(AppendNpy(source, port, index, turn * port.shape.Elements(), writer));
   }
   return writer.Finish();
@@ -151,12 +134,13 @@ Result<std::unique_ptr<Answering>> Answering::Make(const seal::Manifest& manifes
 
 Status Answering::WriteOutputs(const runtime::Session& session) const {
   if (output_.empty()) return {};
-  const std::vector<graph::Port>& ports = manifest_.graph.outputs;
-  if (output_.ends_with(".npy")) return WriteNpy(session, ports, 0, output_);
+  const graph::Graph& graph = manifest_.graph;
+  if (output_.ends_with(".npy")) return WriteNpy(session, graph, 0, output_);
   TRY(MakeFolder(output_));
-  for (uint32_t i = 0; i < ports.size(); ++i) {
-    const std::filesystem::path file = std::filesystem::path(output_) / FileName(ports[i].name);
-    TRY(WriteNpy(session, ports, i, file.string()));
+  for (uint32_t i = 0; i < graph.outputs.size(); ++i) {
+    const std::filesystem::path file =
+        std::filesystem::path(output_) / FileName(graph.outputs[i].name);
+    TRY(WriteNpy(session, graph, i, file.string()));
   }
   return {};
 }
@@ -177,12 +161,13 @@ Result<cmd::Report> Answering::Describe(const runtime::Session& session,
                                         const std::vector<Feed::Picture>& pictures) const {
   CORACLE_CHECK(pictures.size() == 1 || draw_.empty());
   TRY(WriteOutputs(session));
-  const std::vector<graph::Port>& ports = manifest_.graph.outputs;
-  if (pictures.size() == 1) return Decode(SessionTurn(session, ports, 0), pictures[0]);
+  const graph::Graph& graph = manifest_.graph;
+  if (pictures.size() == 1) return Decode(serve::SessionOutput(session, graph, 0), pictures[0]);
   cmd::Report report;
-  report.json["outputs"] = PortsJson(ports);
+  report.json["outputs"] = PortsJson(graph.outputs);
   for (uint32_t turn = 0; turn < pictures.size(); ++turn) {
-    TRY_ASSIGN(const cmd::Report one, Decode(SessionTurn(session, ports, turn), pictures[turn]));
+    TRY_ASSIGN(const cmd::Report one,
+               Decode(serve::SessionOutput(session, graph, turn), pictures[turn]));
     report.json["inputs"].push_back(one.json);
     if (decoder_.has_value()) report.text += fmt::format("input {}:\n", turn + 1);
     if (decoder_.has_value() || turn == 0) report.text += one.text;

@@ -7,16 +7,12 @@
 #include <system_error>
 
 #include "cmd/support/console.h"
-#include "vision/image.h"
+#include "vision/input_folder.h"
 
 namespace coracle::cmd {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool HasInputName(const std::string& name) {
-  return vision::HasImageName(name) || name.ends_with(".npy") || name.ends_with(".raw");
-}
 
 /// True if JSON can hold the name as it is.
 bool IsUtf8(const std::string& name) {
@@ -47,7 +43,7 @@ Result<BatchFolder> ListBatchFolder(const std::string& folder) {
   for (; !failure && entry != fs::directory_iterator(); entry.increment(failure)) {
     std::string name = entry->path().filename().string();
     std::error_code ignored;
-    if (entry->is_directory(ignored) || !HasInputName(name)) {
+    if (entry->is_directory(ignored) || !vision::HasInputName(name)) {
       ++found.passed_over;
       continue;
     }

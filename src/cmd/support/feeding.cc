@@ -8,6 +8,7 @@
 #include "runtime/ports.h"
 #include "tensor/dtype.h"
 #include "vision/image.h"
+#include "vision/input_folder.h"
 #include "vision/npy.h"
 
 namespace coracle::cmd {
@@ -82,7 +83,7 @@ Status FeedTensor(const std::string& path, const graph::Port& port,
 Result<std::optional<vision::Geometry>> FeedFile(const std::string& path, const graph::Port& port,
                                                  const vision::Preprocess& preprocess,
                                                  const vision::ElementSink& sink) {
-  if (path.ends_with(".npy") || path.ends_with(".raw")) {
+  if (vision::HasTensorName(path)) {
     TRY(FeedTensor(path, port, sink));
     return std::optional<vision::Geometry>();
   }
