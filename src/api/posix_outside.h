@@ -20,7 +20,9 @@ class PosixOutside {
  public:
   /// A session on this machine's best kernels. The first that keeps rows outside makes the key that
   /// they are sealed under. Errors: as runtime::Session::Create and runtime::ProcessSeal::Create.
-  Result<std::unique_ptr<runtime::Session>> Start(const seal::SealedModel& model, plan::Plan plan);
+  /// `observer` must outlive the session; null: none.
+  Result<std::unique_ptr<runtime::Session>> Start(const seal::SealedModel& model, plan::Plan plan,
+                                                  runtime::RunObserver* observer = nullptr);
 
   host::Clock& clock() { return clock_; }
 

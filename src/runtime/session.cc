@@ -12,6 +12,7 @@
 #include "runtime/block_stage.h"
 #include "runtime/placed_port.h"
 #include "runtime/row_store.h"
+#include "runtime/run_observer.h"
 #include "runtime/step_runner.h"
 #include "runtime/workers.h"
 #include "seal/format.h"
@@ -44,13 +45,14 @@ Status StatusOf(StepOutcome outcome) {
 class PlannedSession final : public Session {
  public:
   PlannedSession(const graph::Convoy& convoy, plan::Plan plan, const kernels::KernelSet& kernels,
-                 Equipment equipment, host::Clock* clock)
+                 Equipment equipment, const Outside& outside)
       : convoy_(convoy),
         plan_(std::move(plan)),
         equipment_(std::move(equipment)),
         bound_(BindPlan(convoy_, plan_, kernels, pool())),
-        runner_(pool(), *equipment_.workers, equipment_.states, equipment_.store.get(), clock),
-        clock_(clock),
+        runner_(pool(), *equipment_.workers, equipment_.states, equipment_.store.get(), outside),
+        clock_(outside.clock),
+        observer_(outside.observer),
         used_bytes_(HighestByte(convoy_, plan_)),
         input_stage_(StageIn(plan_.input_staging)),
         output_stage_(StageIn(plan_.output_staging)),
@@ -96,6 +98,7 @@ class PlannedSession final : public Session {
   const BoundPlan bound_;
   StepRunner runner_;
   host::Clock* const clock_;
+  RunObserver* const observer_;
   const uint64_t used_bytes_;
   std::vector<PlacedPort> inputs_;
   std::vector<PlacedPort> outputs_;
@@ -141,6 +144,7 @@ Status PlannedSession::Execute() {
   }
   uint64_t before = clock_ != nullptr ? clock_->NowNanoseconds() : 0;
   for (size_t step = 0; step < bound_.steps.size(); ++step) {
+    if (observer_ != nullptr) observer_->StepComes(step);
     TRY(StatusOf(runner_.Run(bound_.steps[step])));
     if (clock_ == nullptr) continue;
     const uint64_t now = clock_->NowNanoseconds();
@@ -177,6 +181,7 @@ Result<Equipment> Equip(const seal::SealedModel& model, const plan::Plan& plan,
                         const Outside& outside) {
   Equipment equipment;
   TRY_ASSIGN(equipment.region, outside.memory->Reserve(plan.pool_bytes));
+  if (outside.observer != nullptr) outside.observer->PoolReserved(equipment.region->bytes());
   if (KeepsRowsOutside(plan)) {
     CORACLE_CHECK(outside.seal != nullptr && outside.outside_memory != nullptr);
     TRY_ASSIGN(equipment.store,
@@ -212,8 +217,8 @@ Result<std::unique_ptr<Session>> Session::Create(const seal::SealedModel& model,
   TRY(plan::Validate(graph, plan));
   TRY_ASSIGN(const graph::Convoy convoy, graph::Convoy::Make(graph, plan.batch));
   TRY_ASSIGN(Equipment equipment, Equip(model, plan, outside));
-  return std::unique_ptr<Session>(std::make_unique<PlannedSession>(
-      convoy, std::move(plan), kernels, std::move(equipment), outside.clock));
+  return std::unique_ptr<Session>(std::make_unique<PlannedSession>(convoy, std::move(plan), kernels,
+                                                                   std::move(equipment), outside));
 }
 
 }  // namespace coracle::runtime

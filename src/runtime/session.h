@@ -18,14 +18,17 @@
 
 namespace coracle::runtime {
 
+class RunObserver;
+
 /// The outside that a session uses; all must outlive it. `clock` may be null: times then read 0.
-/// The last two may be null if the plan keeps nothing outside.
+/// `seal` and `outside_memory` may be null if the plan keeps nothing outside.
 struct Outside {
   host::Memory* memory = nullptr;
   host::Threads* threads = nullptr;
   host::Clock* clock = nullptr;
   ProcessSeal* seal = nullptr;
   host::OutsideMemory* outside_memory = nullptr;
+  RunObserver* observer = nullptr;  ///< null: nobody wants to know
 };
 
 /// True if the plan keeps rows of some tensor sealed in host memory.

@@ -13,6 +13,7 @@
 #include "host/posix/memory.h"
 #include "host/posix/outside_memory.h"
 #include "host/posix/threads.h"
+#include "runtime/run_observer.h"
 #include "runtime/sealed_graph_for_test.h"
 
 namespace coracle::runtime {
@@ -132,6 +133,67 @@ TEST_F(SessionTest, AnyTamperedChunkMeansNoOutput) {
       EXPECT_NE(Predict(**model, plan::kUnlimited, threads, kernels::SimdKernels()).error, "")
           << chunk;
     }
+  }
+}
+
+/// What it was told, and whether each action was of the step that was announced.
+class NotingObserver final : public RunObserver {
+ public:
+  explicit NotingObserver(const plan::Plan& plan) : plan_(plan) {}
+  void PoolReserved(std::span<const std::byte> pool) override { pool_bytes = pool.size(); }
+  void StepComes(size_t step) override {
+    EXPECT_EQ(step, steps++ % plan_.steps.size());
+    actions_due_ = plan_.steps[step].actions;
+    actions_ = 0;
+  }
+  void ChunkComes(const graph::ChunkDescriptor& chunk) override { held_bytes += chunk.bytes; }
+  void ActionComes(const plan::Step& step, plan::ActionKind kind, uint32_t index) override {
+    EXPECT_EQ(step.actions, actions_due_);
+    ASSERT_LT(actions_, actions_due_.size());
+    EXPECT_EQ(kind, actions_due_[actions_].kind);
+    EXPECT_EQ(index, actions_due_[actions_].index);
+    ++actions_;
+    ++actions;
+  }
+
+  uint64_t pool_bytes = 0;
+  size_t steps = 0;
+  size_t actions = 0;
+  uint64_t held_bytes = 0;
+
+ private:
+  const plan::Plan& plan_;
+  std::vector<plan::Action> actions_due_;
+  size_t actions_ = 0;
+};
+
+TEST_F(SessionTest, AnObserverIsToldOfEveryStepChunkAndAction) {
+  const SealedGraph sealed = SealInMemory(MakeTestGraph(kSize, 6), host::BlobAccess::kView);
+  const graph::Graph& graph = sealed.model->manifest().graph;
+  for (const uint64_t budget : {plan::FindLeastBudget(graph).bytes, plan::kUnlimited}) {
+    plan::PlanRequest request;
+    request.budget_bytes = budget;
+    auto plan = plan::MakePlan(graph, request);
+    ASSERT_TRUE(plan.ok());
+    size_t actions = 0;
+    uint64_t held_bytes = 0;
+    for (const plan::Step& step : plan->steps) {
+      actions += step.actions.size();
+      for (const plan::Part& part : step.parts) {
+        if (part.held.bytes != 0) held_bytes += graph.node(part.node).weights.TotalBytes();
+      }
+    }
+    NotingObserver observer(*plan);
+    Outside outside = Things();
+    outside.observer = &observer;
+    auto session = Session::Create(*sealed.model, *plan, kernels::SimdKernels(), outside);
+    ASSERT_TRUE(session.ok());
+    EXPECT_EQ(observer.pool_bytes, plan->pool_bytes);
+    (*session)->WriteInput(0, 0, TestInput(3 * kSize * kSize));
+    ASSERT_TRUE((*session)->Run().ok());
+    EXPECT_EQ(observer.steps, plan->steps.size());
+    EXPECT_EQ(observer.actions, actions);
+    EXPECT_EQ(observer.held_bytes, held_bytes);
   }
 }
 

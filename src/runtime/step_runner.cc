@@ -2,6 +2,7 @@
 
 #include "kernels/kernel.h"
 #include "runtime/row_share.h"
+#include "runtime/run_observer.h"
 
 namespace coracle::runtime {
 
@@ -76,6 +77,9 @@ StepRunner::Claims& StepRunner::NextPhase(uint32_t worker, uint32_t& phase) {
 }
 
 void StepRunner::Do(uint32_t worker, const BoundAction& action, Claims& claims) {
+  if (observer_ != nullptr && worker == 0) {
+    observer_->ActionComes(*step_->step, action.kind, action.index);
+  }
   if (action.kind == plan::ActionKind::kCompute) {
     Compute(worker, action, claims);
   } else {
@@ -219,6 +223,7 @@ void StepRunner::OpenClaimed(uint32_t worker, Claims& claims) {
   while (!Failed()) {
     const uint32_t mine = claims.next.fetch_add(1, std::memory_order_relaxed);
     if (mine >= held_.size()) return;
+    if (observer_ != nullptr && worker == 0) observer_->ChunkComes(*held_[mine].chunk);
     if (!Open(worker, *held_[mine].chunk, held_[mine].plain)) return;
   }
 }

@@ -12,6 +12,7 @@
 #include "host/outside.h"
 #include "runtime/binding.h"
 #include "runtime/row_store.h"
+#include "runtime/session.h"
 #include "runtime/workers.h"
 #include "seal/reader.h"
 
@@ -38,11 +39,16 @@ enum class [[nodiscard]] StepOutcome : uint8_t{
 
 class StepRunner {
  public:
-  /// `store` is null if the plan keeps nothing outside, `clock` may be null. All must outlive the
-  /// runner.
+  /// `store` is null if the plan keeps nothing outside; of `outside` the clock and the observer
+  /// are used, which may be null. All must outlive the runner.
   StepRunner(std::span<std::byte> pool, Workers& workers, std::vector<WorkerState>& states,
-             RowStore* store, host::Clock* clock)
-      : pool_(pool), workers_(workers), states_(states), store_(store), clock_(clock) {}
+             RowStore* store, const Outside& outside)
+      : pool_(pool),
+        workers_(workers),
+        states_(states),
+        store_(store),
+        clock_(outside.clock),
+        observer_(outside.observer) {}
 
   StepOutcome Run(const BoundStep& step);
 
@@ -85,6 +91,7 @@ class StepRunner {
   std::vector<WorkerState>& states_;
   RowStore* const store_;
   host::Clock* const clock_;
+  RunObserver* const observer_;
 
   const BoundStep* step_ = nullptr;
   std::span<const HeldChunk> held_;
