@@ -28,6 +28,13 @@ def succeed(command):
         sys.exit(f"{' '.join(str(part) for part in command)}\n{done.stderr}")
 
 
+def onnxruntime_library():
+    library = os.environ.get("CORACLE_ORT_LIBRARY") or networks.ASSETS / "ort/libonnxruntime.so.1"
+    if not pathlib.Path(library).exists():
+        sys.exit(f"{library} is not there: run tools/fetch_assets ort, or set CORACLE_ORT_LIBRARY")
+    return library
+
+
 class Network:
     """One network and its files. `name`: darknet/NAME or onnx/NAME."""
 
@@ -70,10 +77,8 @@ class Network:
     def reference_command(self):
         if self.kind == "darknet":
             return [self.bin / "bench/darknet_host", "--cfg", self.cfg, "--weights", self.weights, "--threads", self.threads, "--serve"]
-        library = os.environ.get("CORACLE_ORT_LIBRARY") or networks.ASSETS / "ort/libonnxruntime.so.1"
-        if not pathlib.Path(library).exists():
-            sys.exit(f"{library} is not there: run tools/fetch_assets ort, or set CORACLE_ORT_LIBRARY")
-        return [self.bin / "bench/ort_host", "--library", library, "--model", self.model[0], "--threads", self.threads, "--serve"]
+        return [self.bin / "bench/ort_host", "--library", onnxruntime_library(), "--model", self.model[0], "--threads",
+                self.threads, "--serve"]
 
     def coracle_command(self, weights, memory):
         return [self.bin / "coracle", "bench-worker", self.sealed(weights), "--key", self.key, "--memory", memory, "--threads",

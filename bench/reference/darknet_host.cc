@@ -13,6 +13,7 @@
 #include "darknet_library.h"
 #include "fail.h"
 #include "json_channel.h"
+#include "marked_run.h"
 #include "npy_file.h"
 #include "stable_random.h"
 
@@ -28,12 +29,15 @@ struct DarknetHostOptions {
   std::string input_path;
   std::string output_directory;
   int thread_count = 1;
+  uint64_t repeat = 1;
+  RandomStart random_start = RandomStart::kDarknets;
   HostMode mode = HostMode::kOnce;
 };
 
 DarknetHostOptions ParseCommandLine(int argc, char** argv) {
   DarknetHostOptions options;
   bool serve = false;
+  bool quick_start = false;
   CLI::App app("Runs a Darknet model in libdarknet: once, or as a server for benches.");
   app.footer(
       "Example:\n  darknet_host --cfg yolov3-tiny.cfg --weights w.weights --input x.npy --output "
@@ -48,7 +52,14 @@ DarknetHostOptions ParseCommandLine(int argc, char** argv) {
                  "float32 1x3xHxW of the network's size, preprocessed; random if absent");
   CLI::Option* const output = app.add_option("--output", options.output_directory,
                                              "directory for output.npy and layer_INDEX_TYPE.npy");
-  app.add_flag("--serve", serve, "answer 'run' and 'rss' on standard input")->excludes(output);
+  CLI::Option* const repeat =
+      app.add_option("--repeat", options.repeat, "predictions; the last one's time is told")
+          ->check(CLI::Range(uint64_t{1}, kRepeatMax));
+  app.add_flag("--serve", serve, "answer 'run' and 'rss' on standard input")
+      ->excludes(output)
+      ->excludes(repeat);
+  app.add_flag("--quick-start", quick_start,
+               "give new weights no random numbers, since the file's take their place");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -56,6 +67,7 @@ DarknetHostOptions ParseCommandLine(int argc, char** argv) {
     std::exit(code == 0 ? 0 : kExitWrongUsage);
   }
   options.mode = serve ? HostMode::kServe : HostMode::kOnce;
+  if (quick_start) options.random_start = RandomStart::kQuick;
   return options;
 }
 
@@ -124,14 +136,16 @@ nlohmann::json WriteOutputs(const network& net, const std::filesystem::path& dir
 int RunDarknetHost(int argc, char** argv) {
   const DarknetHostOptions options = ParseCommandLine(argc, argv);
   JsonChannel channel;
-  const DarknetLibrary library = LoadDarknet(options.library_path, options.thread_count);
+  const DarknetLibrary library =
+      LoadDarknet(options.library_path, options.thread_count, options.random_start);
   network* const net = LoadNetwork(library, options.cfg_path, options.weights_path);
   NpyArray input = MakeInput(*net, options.input_path);
   if (options.mode == HostMode::kServe) {
     Serve(channel, [&] { return Predict(library, net, input); });
     return 0;
   }
-  const double latency_ms = Predict(library, net, input);
+  const double latency_ms =
+      RunRepeatedly(options.repeat, [&] { return Predict(library, net, input); });
   channel.Write({{"outputs", WriteOutputs(*net, options.output_directory)}, {"ms", latency_ms}});
   return 0;
 }

@@ -68,13 +68,36 @@ class TemporaryFile {
   std::string path_;
 };
 
+/// Loads what takes the place of libdarknet's random numbers, for libraries that come after it.
+void LoadQuickStart() {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::string path = program.parent_path() / "libdarknet_quick_start.so";
+  if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    Fail("{}: cannot load: {}", path, dlerror());
+  }
+}
+
+/// A library that was linked to find its own functions first would not have noticed.
+void CheckQuickStart(void* library, const std::string& path) {
+  // Each pixel is a normal number / 4 + 1/2.
+  decltype(&::make_random_image) make_random_image = nullptr;
+  decltype(&::free_image) free_image = nullptr;
+  Resolve(library, path, "make_random_image", make_random_image);
+  Resolve(library, path, "free_image", free_image);
+  const image probe = make_random_image(1, 1, 1);
+  if (probe.data[0] != 0.5F) Fail("{}: asks nobody for its random numbers; no quick start", path);
+  free_image(probe);
+}
+
 }  // namespace
 
-DarknetLibrary LoadDarknet(const std::string& path, int thread_count) {
+DarknetLibrary LoadDarknet(const std::string& path, int thread_count, RandomStart random_start) {
   // Before the library is loaded: OpenMP reads it then.
   setenv("OMP_NUM_THREADS", std::to_string(thread_count).c_str(), 1);
+  if (random_start == RandomStart::kQuick) LoadQuickStart();
   void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) Fail("{}: cannot load: {}", path, dlerror());
+  if (random_start == RandomStart::kQuick) CheckQuickStart(handle, path);
   DarknetLibrary library;
   Resolve(handle, path, "load_network", library.load_network);
   Resolve(handle, path, "network_predict", library.network_predict);

@@ -23,9 +23,17 @@ struct DarknetLibrary {
   void (*activate_array)(float* values, int count, ACTIVATION activation) = nullptr;
 };
 
-/// Ends the program if `path` is not libdarknet. Darknet computes on one thread unless it was built
-/// with OpenMP, as Debian's was not; `thread_count` is what OpenMP would take (OMP_NUM_THREADS).
-DarknetLibrary LoadDarknet(const std::string& path, int thread_count);
+/// What the weights of a new network are before the file's take their place.
+enum class RandomStart : uint8_t {
+  kDarknets,  ///< random, as libdarknet makes them
+  kQuick      ///< all the same: darknet_quick_start.cc. Predictions are the same to the bit
+};
+
+/// Ends the program if `path` is not libdarknet, or does not start as asked. Darknet computes on
+/// one thread unless it was built with OpenMP, as Debian's was not; `thread_count` is what OpenMP
+/// would take (OMP_NUM_THREADS).
+DarknetLibrary LoadDarknet(const std::string& path, int thread_count,
+                           RandomStart random_start = RandomStart::kDarknets);
 
 /// Builds the network of a .cfg for inference on one image. `weights_path` is empty for a network
 /// whose weights are left as Darknet makes them. The result lives to the end of the program. Ends

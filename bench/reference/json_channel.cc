@@ -1,6 +1,5 @@
 #include "json_channel.h"
 
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -37,13 +36,6 @@ ResidentMemory ReadResidentMemory() {
   return memory;
 }
 
-/// Under epcrun the report then says what each prediction loaded: label 2 * prediction as it
-/// begins, one more as it ends. Everywhere else the kernel does not know the call.
-void NoteForEpcrun(uint64_t label) {
-  constexpr int kMarkCall = 0x45504352;  // base/epc_mark.h
-  prctl(kMarkCall, label, 0, 0, 0);
-}
-
 }  // namespace
 
 JsonChannel::JsonChannel() : out_(nullptr) {
@@ -69,9 +61,7 @@ void Serve(JsonChannel& channel, const RunOnce& run_once_ms) {
   while (std::getline(std::cin, line)) {
     if (line == "quit") return;
     if (line == "run") {
-      NoteForEpcrun(2 * predictions);
-      const double ms = run_once_ms();
-      NoteForEpcrun(2 * predictions++ + 1);
+      const double ms = RunMarked(predictions++, run_once_ms);
       channel.Write({{"ms", ms}});
     } else if (line == "rss") {
       const ResidentMemory memory = ReadResidentMemory();

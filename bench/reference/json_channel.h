@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdio>
-#include <functional>
 #include <nlohmann/json_fwd.hpp>
+
+#include "marked_run.h"
 
 namespace coracle::reference {
 
@@ -22,13 +23,9 @@ class JsonChannel {
   std::FILE* out_;
 };
 
-/// Runs once on a prepared input; returns the milliseconds of the prediction alone.
-using RunOnce = std::function<double()>;
-
 /// The protocol of `--serve`: writes {"ready":true}, then answers each line of standard input,
 /// `run` with {"ms":...} and `rss` with {"rss_bytes":...,"hwm_bytes":...}, until `quit` or the end
-/// of input. Any other line is answered with {"error":...}. epcrun is told where each run begins
-/// and ends (base/epc_mark.h).
+/// of input. Any other line is answered with {"error":...}. Each run is marked (marked_run.h).
 void Serve(JsonChannel& channel, const RunOnce& run_once_ms);
 
 }  // namespace coracle::reference

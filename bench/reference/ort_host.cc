@@ -15,6 +15,7 @@
 
 #include "fail.h"
 #include "json_channel.h"
+#include "marked_run.h"
 #include "npy_file.h"
 #include "ort_model.h"
 #include "stable_random.h"
@@ -30,6 +31,7 @@ struct OrtHostOptions {
   std::string output_directory;
   int thread_count = 1;
   int64_t batch = 1;
+  uint64_t repeat = 1;
   uint64_t seed = 1;
   HostMode mode = HostMode::kOnce;
   std::map<std::string, std::string> input_files;
@@ -73,7 +75,12 @@ OrtHostOptions ParseCommandLine(int argc, char** argv) {
   app.add_option("--seed", options.seed, "seed of random inputs");
   CLI::Option* const output = app.add_option("--output", options.output_directory,
                                              "directory for one .npy for each output");
-  app.add_flag("--serve", serve, "answer 'run' and 'rss' on standard input")->excludes(output);
+  CLI::Option* const repeat =
+      app.add_option("--repeat", options.repeat, "predictions; the last one's time is told")
+          ->check(CLI::Range(uint64_t{1}, kRepeatMax));
+  app.add_flag("--serve", serve, "answer 'run' and 'rss' on standard input")
+      ->excludes(output)
+      ->excludes(repeat);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -170,9 +177,9 @@ std::string OutputFileName(std::string name) {
   return name + ".npy";
 }
 
-/// One prediction; writes the outputs if a directory was given, and one JSON line.
-void RunOnceAndReport(OrtModel& model, const OrtHostOptions& options, JsonChannel& channel) {
-  const double latency_ms = model.Run();
+/// The predictions; writes the last one's outputs if a directory was given, and one JSON line.
+void RunAndReport(OrtModel& model, const OrtHostOptions& options, JsonChannel& channel) {
+  const double latency_ms = RunRepeatedly(options.repeat, [&model] { return model.Run(); });
   const std::filesystem::path directory = options.output_directory;
   if (!directory.empty()) {
     std::error_code error;
@@ -203,7 +210,7 @@ int RunOrtHost(int argc, char** argv) {
   if (options.mode == HostMode::kServe) {
     Serve(channel, [&model] { return model.Run(); });
   } else {
-    RunOnceAndReport(model, options, channel);
+    RunAndReport(model, options, channel);
   }
   return 0;
 }
