@@ -74,7 +74,8 @@ Json MarksJson(const RunRecord& record) {
                      {"nanoseconds", mark.nanoseconds},
                      {"faults", mark.faults},
                      {"loads", mark.loads},
-                     {"evictions", mark.evictions}});
+                     {"evictions", mark.evictions},
+                     {"zero_fills", mark.zero_fills}});
   }
   return marks;
 }

@@ -19,7 +19,7 @@ inline constexpr int kTamperedExitCode = 86;
 /// The environment variable that hands the record over: "PID:FD" of the process that is to run
 /// inside and the memfd. A process with another PID is a child and runs outside.
 inline constexpr char kHandoverVariable[] = "EPCRUN_HANDOVER";
-inline constexpr uint32_t kRunRecordVersion = 1;
+inline constexpr uint32_t kRunRecordVersion = 2;
 inline constexpr uint32_t kThreadsMax = 256;  ///< counted one by one; those past it share the last
 inline constexpr uint32_t kMarksMax = 4096;
 
@@ -42,6 +42,7 @@ struct Mark {
   uint64_t faults = 0;
   uint64_t loads = 0;
   uint64_t evictions = 0;
+  uint64_t zero_fills = 0;
 };
 
 enum class RunState : uint32_t { kStarting = 0, kInside = 1, kRefused = 2, kTampered = 3 };

@@ -92,8 +92,12 @@ uint64_t Nanoseconds() {
 long NoteMark(RunRecord& record, uint64_t label) {
   const uint32_t index = record.marks_count.fetch_add(1);
   if (index < kMarksMax) {
-    record.marks[index] = {label, Nanoseconds(), record.faults.load(), record.loads.load(),
-                           record.evictions.load()};
+    record.marks[index] = {label,
+                           Nanoseconds(),
+                           record.faults.load(),
+                           record.loads.load(),
+                           record.evictions.load(),
+                           record.zero_fills.load()};
   }
   return 0;
 }
