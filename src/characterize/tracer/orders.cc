@@ -28,6 +28,12 @@ std::string TracerOrders::ToOption(std::string_view plugin_path) const {
       fmt::format("{},program={},report={},run={},sample={}", WithDoubledCommas(plugin_path),
                   WithDoubledCommas(program_path), WithDoubledCommas(report_path),
                   analysis.run_pages_max, analysis.sample_rate);
+  if (!recorder_path.empty()) {
+    option += fmt::format(",recorder={}", WithDoubledCommas(recorder_path));
+  }
+  if (from_mark) option += fmt::format(",from={}", *from_mark);
+  if (to_mark) option += fmt::format(",to={}", *to_mark);
+  if (work == TracerWork::kDigests) option += ",work=digests";
   for (const uint64_t bytes : analysis.epc_bytes) option += fmt::format(",epc={}", bytes);
   for (const uint32_t shift : analysis.shifts) option += fmt::format(",shift={}", shift);
   return option;
@@ -45,6 +51,14 @@ Result<TracerOrders> TracerOrders::Parse(std::span<const std::string_view> argum
       orders.program_path = text;
     } else if (key == "report") {
       orders.report_path = text;
+    } else if (key == "recorder") {
+      orders.recorder_path = text;
+    } else if (key == "from") {
+      TRY(ParseNumber(argument, text, orders.from_mark.emplace()));
+    } else if (key == "to") {
+      TRY(ParseNumber(argument, text, orders.to_mark.emplace()));
+    } else if (argument == "work=digests") {
+      orders.work = TracerWork::kDigests;
     } else if (key == "run") {
       TRY(ParseNumber(argument, text, orders.analysis.run_pages_max));
     } else if (key == "sample") {

@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "characterize/tracer/clean_vectors.h"
+#include "characterize/tracer/digest_callbacks.h"
 #include "characterize/tracer/orders.h"
 #include "characterize/tracer/qemu_plugin.h"
 #include "characterize/tracer/tracer.h"
@@ -36,10 +39,40 @@ std::string ReadMaps() {
   return text;
 }
 
-void OnMemory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* site) {
-  const auto number = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(site));
+/// What QEMU carries for us with an access: the instruction's number and its function's.
+void* Packed(const Tracer::Instruction& instruction) {
+  const auto function = static_cast<uint64_t>(instruction.function);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  return reinterpret_cast<void*>(function << 32 | instruction.site);
+}
+
+void OnMemory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* packed) {
+  const auto both = reinterpret_cast<uintptr_t>(packed);
   const AccessKind kind = qemu_plugin_mem_is_store(info) ? AccessKind::kWrite : AccessKind::kRead;
-  tracer->OnAccess(vcpu, number, address, 1u << qemu_plugin_mem_size_shift(info), kind);
+  tracer->OnAccess(vcpu, static_cast<uint32_t>(both), static_cast<FunctionIndex>(both >> 32),
+                   address, 1u << qemu_plugin_mem_size_shift(info), kind);
+}
+
+/// Of an instruction that is not followed. Without any callback, QEMU 7.2 calls the one of an
+/// earlier instruction where it emulates an access by a function of its own (as of locked
+/// instructions).
+void OnOtherMemory(unsigned /*vcpu*/, qemu_plugin_meminfo_t /*info*/, uint64_t /*address*/,
+                   void* /*user*/) {}
+
+/// A call or a return, which QEMU carries for us as long as it runs.
+struct Transfer {
+  Tracer::Instruction instruction;
+  uint64_t next = 0;  ///< the address behind it
+};
+std::deque<Transfer>* transfers = nullptr;  ///< guarded by QEMU's translation lock
+
+void OnTransfer(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* user) {
+  const auto& [instruction, next] = *static_cast<const Transfer*>(user);
+  if (instruction.counted) OnMemory(vcpu, info, address, Packed(instruction));
+  // A call may also read the address that it goes to.
+  const bool stores = qemu_plugin_mem_is_store(info);
+  if (instruction.call == CallKind::kCall && stores) tracer->OnCall(vcpu, address, next);
+  if (instruction.call == CallKind::kReturn && !stores) tracer->OnReturn(vcpu, address);
 }
 
 void OnFirstTranslation(const qemu_plugin_insn* instruction) {
@@ -52,24 +85,37 @@ void OnFirstTranslation(const qemu_plugin_insn* instruction) {
   tracer->OnStart(ReadMaps());
 }
 
+void Follow(qemu_plugin_insn* code) {
+  const uint64_t address = qemu_plugin_insn_vaddr(code);
+  const size_t bytes = qemu_plugin_insn_size(code);
+  const Tracer::Instruction instruction = tracer->OnInstruction(
+      address, {static_cast<const uint8_t*>(qemu_plugin_insn_data(code)), bytes});
+  // One for both: QEMU 7.2 mixes callbacks for reads alone and for writes alone up.
+  if (instruction.call != CallKind::kNone) {
+    Transfer& transfer = transfers->emplace_back(Transfer{instruction, address + bytes});
+    qemu_plugin_register_vcpu_mem_cb(code, OnTransfer, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                     &transfer);
+  } else if (instruction.counted) {
+    qemu_plugin_register_vcpu_mem_cb(code, OnMemory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                     Packed(instruction));
+  } else {
+    qemu_plugin_register_vcpu_mem_cb(code, OnOtherMemory, QEMU_PLUGIN_CB_NO_REGS,
+                                     QEMU_PLUGIN_MEM_RW, nullptr);
+  }
+}
+
 void OnTranslation(qemu_plugin_id_t /*id*/, qemu_plugin_tb* block) {
   const size_t count = qemu_plugin_tb_n_insns(block);
-  for (size_t i = 0; i < count; ++i) {
-    qemu_plugin_insn* const instruction = qemu_plugin_tb_get_insn(block, i);
-    if (!started) OnFirstTranslation(instruction);
-    const uint32_t site =
-        tracer->SiteOf(qemu_plugin_insn_vaddr(instruction), qemu_plugin_insn_size(instruction));
-    // NOLINTNEXTLINE(performance-no-int-to-ptr): QEMU carries a number for us.
-    void* const user = reinterpret_cast<void*>(uintptr_t{site});
-    // One for both: QEMU 7.2 mixes callbacks for reads alone and for writes alone up.
-    qemu_plugin_register_vcpu_mem_cb(instruction, OnMemory, QEMU_PLUGIN_CB_NO_REGS,
-                                     QEMU_PLUGIN_MEM_RW, user);
-  }
+  if (!started) OnFirstTranslation(qemu_plugin_tb_get_insn(block, 0));
+  for (size_t i = 0; i < count; ++i) CleanVectorsBefore(qemu_plugin_tb_get_insn(block, i));
+  if (DigestBlock(block)) return;
+  for (size_t i = 0; i < count; ++i) Follow(qemu_plugin_tb_get_insn(block, i));
 }
 
 void OnSystemCall(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1, uint64_t a2,
                   uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t /*a7*/,
                   uint64_t /*a8*/) {
+  DigestSystemCall(vcpu, number, a1, a2);
   tracer->OnSystemCall(vcpu, {number, {a1, a2, a3, a4, a5, a6}});
 }
 
@@ -78,7 +124,11 @@ void OnSystemCallReturn(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t /*number
   tracer->OnSystemCallReturn(vcpu, result);
 }
 
-void OnThreadStart(qemu_plugin_id_t /*id*/, unsigned vcpu) { tracer->OnThreadStart(vcpu); }
+void OnThreadStart(qemu_plugin_id_t /*id*/, unsigned vcpu) {
+  DigestThreadStart(vcpu);
+  tracer->OnThreadStart(vcpu);
+}
+
 void OnThreadEnd(qemu_plugin_id_t /*id*/, unsigned vcpu) { tracer->OnThreadEnd(vcpu); }
 void OnEnd(qemu_plugin_id_t /*id*/, void* /*user*/) { tracer->OnEnd(); }
 
@@ -105,6 +155,8 @@ int Install(qemu_plugin_id_t id, const qemu_info_t& info, int argc, char** argv)
     return 1;
   }
   tracer = new Tracer(*orders);
+  transfers = new std::deque<Transfer>();
+  if (orders->work == TracerWork::kDigests) StartDigests(*orders, *tracer, ReadMaps);
   pthread_atfork([] { tracer->BeforeFork(); }, [] { tracer->AfterForkInParent(); },
                  [] { tracer->AfterForkInChild(); });
   StartReporting();

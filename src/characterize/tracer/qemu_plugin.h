@@ -33,6 +33,7 @@ enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
 
 using qemu_plugin_vcpu_simple_cb_t = void (*)(qemu_plugin_id_t id, unsigned vcpu_index);
+using qemu_plugin_vcpu_udata_cb_t = void (*)(unsigned vcpu_index, void* user);
 using qemu_plugin_udata_cb_t = void (*)(qemu_plugin_id_t id, void* user);
 using qemu_plugin_vcpu_tb_trans_cb_t = void (*)(qemu_plugin_id_t id, qemu_plugin_tb* block);
 using qemu_plugin_vcpu_mem_cb_t = void (*)(unsigned vcpu_index, qemu_plugin_meminfo_t info,
@@ -48,6 +49,12 @@ void qemu_plugin_register_vcpu_init_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_sim
 void qemu_plugin_register_vcpu_exit_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_simple_cb_t callback);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
                                            qemu_plugin_vcpu_tb_trans_cb_t callback);
+void qemu_plugin_register_vcpu_tb_exec_cb(qemu_plugin_tb* block,
+                                          qemu_plugin_vcpu_udata_cb_t callback,
+                                          qemu_plugin_cb_flags flags, void* user);
+void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn* instruction,
+                                            qemu_plugin_vcpu_udata_cb_t callback,
+                                            qemu_plugin_cb_flags flags, void* user);
 void qemu_plugin_register_vcpu_mem_cb(qemu_plugin_insn* instruction,
                                       qemu_plugin_vcpu_mem_cb_t callback,
                                       qemu_plugin_cb_flags flags, qemu_plugin_mem_rw accesses,
@@ -61,6 +68,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t 
 
 size_t qemu_plugin_tb_n_insns(const qemu_plugin_tb* block);
 qemu_plugin_insn* qemu_plugin_tb_get_insn(const qemu_plugin_tb* block, size_t index);
+const void* qemu_plugin_insn_data(const qemu_plugin_insn* instruction);
 size_t qemu_plugin_insn_size(const qemu_plugin_insn* instruction);
 uint64_t qemu_plugin_insn_vaddr(const qemu_plugin_insn* instruction);
 void* qemu_plugin_insn_haddr(const qemu_plugin_insn* instruction);

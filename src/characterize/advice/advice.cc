@@ -1,0 +1,209 @@
+#include "characterize/advice/advice.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/units.h"
+#include "characterize/advice/advice_buffers.h"
+#include "characterize/program/access_run.h"
+#include "characterize/reuse/distance_histogram.h"
+#include "characterize/reuse/reuse_stack.h"
+
+namespace coracle::characterize {
+namespace {
+
+/// Smaller mappings are not worth a line.
+constexpr uint64_t kMappingBytesLeast = 1 << 20;
+constexpr size_t kMappingsAdvised = 3;
+constexpr uint64_t kCallsLeast = 1000;
+constexpr double kFewReloads = 0.1;
+constexpr uint64_t kLayerLoadsLeast = 1000;
+
+/// What an enclave does not hold (docs/epcrun.md, "What is charged").
+bool IsOutside(const std::string& kind) { return kind == "file" || kind == "shared"; }
+
+/// Page distances in all memory that an enclave holds.
+DistanceHistogram InsideDistances(const Json& page_level) {
+  DistanceHistogram distances;
+  for (const auto& [kind, histogram] : page_level.at("kinds").items()) {
+    if (IsOutside(kind)) continue;
+    distances.Add(kCold, histogram.at("cold").get<double>());
+    for (const Json& bucket : histogram.at("histogram")) {
+      distances.Add(bucket[0].get<uint64_t>(), bucket[1].get<double>());
+    }
+  }
+  return distances;
+}
+
+/// Distinct pages of it, whether they were first touched in what is counted or before.
+double TouchedPages(const Json& findings) {
+  double bytes = 0;
+  for (const Json& kind : findings.at("memory")) {
+    if (!IsOutside(kind.at("kind").get<std::string>()))
+      bytes += kind.at("touched_bytes").get<double>();
+  }
+  return bytes / kPageBytes;
+}
+
+void AdviseSize(const Json& findings, std::vector<Advice>& advice) {
+  const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
+  const uint64_t knee = KneeBytes(findings) >> kPageShift;
+  if (knee < 2) return;
+  advice.push_back({Remedy::kSize,
+                    fmt::format("give it {} of secure memory beside what is pinned",
+                                FormatBytes(knee << kPageShift)),
+                    fmt::format("knee of the page miss curve (LRU); it touches {} in all",
+                                FormatBytes(findings.at("peak_bytes").get<uint64_t>())),
+                    fmt::format("{:.0f} page loads there, {:.0f} at half of it",
+                                distances.Misses(knee) - distances.cold(),
+                                distances.Misses(knee / 2) - distances.cold()),
+                    {}});
+}
+
+/// An engine that says which layer it computes: where most pages are loaded.
+void AdviseLayers(const Json& findings, std::vector<Advice>& advice) {
+  const Json& sizes = findings.at("epc").at("sizes");
+  if (!findings.contains("layers") || sizes.empty()) return;
+  size_t least = 0;
+  for (size_t i = 1; i < sizes.size(); ++i) {
+    if (sizes[i].at("bytes") < sizes[least].at("bytes")) least = i;
+  }
+  const auto all = sizes[least].at("loads").get<uint64_t>();
+  const Json* most = nullptr;
+  const auto loads = [least](const Json& layer) {
+    return layer.at("loads").at(least).get<uint64_t>();
+  };
+  for (const Json& layer : findings.at("layers")) {
+    if (most == nullptr || loads(layer) > loads(*most)) most = &layer;
+  }
+  if (most == nullptr || loads(*most) < kLayerLoadsLeast) return;
+  const std::string epc = FormatBytes(sizes[least].at("bytes").get<uint64_t>());
+  advice.push_back({Remedy::kSize,
+                    fmt::format("in an EPC of {} plan it for less memory (--memory)", epc),
+                    fmt::format("layer {} alone touches {}", most->at("name").get<std::string>(),
+                                FormatBytes(most->at("touched_bytes").get<uint64_t>())),
+                    fmt::format("{} of {} page loads are its own", loads(*most), all),
+                    {}});
+}
+
+std::string NameOf(const Json& mapping) {
+  const std::string name = mapping.at("name").get<std::string>();
+  return fmt::format("mapping {} ({}{}{}, {})", mapping.at("index").get<uint64_t>(),
+                     mapping.at("kind").get<std::string>(), name.empty() ? "" : " ", name,
+                     FormatBytes(mapping.at("touched_bytes").get<uint64_t>()));
+}
+
+/// What is known of it comes from its allocations instead.
+bool IsKnownByObjects(const Json& findings, const Json& mapping) {
+  const Json& kind = mapping.at("kind");
+  return findings.contains("objects") && !findings.at("objects").empty() &&
+         (kind == "heap" || kind == "anonymous");
+}
+
+/// Memory that is walked over again and again from end to end, further than an EPC reaches.
+void AdviseBands(const Json& findings, std::vector<Advice>& advice) {
+  uint64_t least_epc = UINT64_MAX;
+  for (const Json& size : findings.at("epc").at("sizes")) {
+    least_epc = std::min(least_epc, size.at("bytes").get<uint64_t>());
+  }
+  size_t given = 0;
+  for (const Json& mapping : findings.at("mappings")) {
+    if (IsKnownByObjects(findings, mapping)) continue;
+    const uint64_t distance = mapping.at("page_distance_median").get<uint64_t>() << kPageShift;
+    const uint64_t returns = mapping.at("page_returns").get<uint64_t>();
+    const uint64_t bytes = mapping.at("touched_bytes").get<uint64_t>();
+    if (bytes < kMappingBytesLeast || distance <= least_epc || given == kMappingsAdvised) continue;
+    ++given;
+    advice.push_back({Remedy::kBand,
+                      fmt::format("{}: work on a band of it at a time", NameOf(mapping)),
+                      fmt::format("median reuse distance {}, more than an EPC of {}",
+                                  FormatBytes(distance), FormatBytes(least_epc)),
+                      fmt::format("spares up to {} page loads", returns / 2),
+                      {}});
+  }
+}
+
+/// Memory that is read no more than once: it needs no room of its own.
+void AdviseStreams(const Json& findings, std::vector<Advice>& advice) {
+  size_t given = 0;
+  for (const Json& mapping : findings.at("mappings")) {
+    if (IsKnownByObjects(findings, mapping)) continue;
+    const uint64_t bytes = mapping.at("touched_bytes").get<uint64_t>();
+    const uint64_t read = mapping.at("read_bytes").get<uint64_t>();
+    if (bytes < kMappingBytesLeast || read < bytes / 2 || read > bytes + bytes / 4) continue;
+    if (given++ == kMappingsAdvised) break;
+    advice.push_back({Remedy::kStream,
+                      fmt::format("{}: stream it through a small buffer", NameOf(mapping)),
+                      fmt::format("{} read of it in all: each byte once", FormatBytes(read)),
+                      fmt::format("frees {}", FormatBytes(bytes)),
+                      {}});
+  }
+}
+
+void AdviseCalls(const Json& findings, std::vector<Advice>& advice) {
+  uint64_t all = 0;
+  const Json* most = nullptr;
+  for (const Json& call : findings.at("system_calls")) {
+    all += call.at("calls").get<uint64_t>();
+    if (most == nullptr || call.at("calls") > most->at("calls")) most = &call;
+  }
+  if (all < kCallsLeast) return;
+  const uint64_t calls = most->at("calls").get<uint64_t>();
+  advice.push_back({Remedy::kCalls,
+                    fmt::format("make fewer calls of {}: gather them, or answer them inside",
+                                most->at("name").get<std::string>()),
+                    fmt::format("{} of {} system calls", calls, all),
+                    fmt::format("spares {:.0f} % of the exits from an enclave",
+                                100.0 * static_cast<double>(calls) / static_cast<double>(all)),
+                    {}});
+}
+
+void AdvisePinned(const Json& findings, std::vector<Advice>& advice) {
+  const uint64_t pinned = findings.at("epc").at("pinned_bytes").get<uint64_t>();
+  for (const Json& size : findings.at("epc").at("sizes")) {
+    const uint64_t bytes = size.at("bytes").get<uint64_t>();
+    if (pinned * 4 < bytes) continue;
+    advice.push_back({Remedy::kLibraries,
+                      "load fewer or smaller libraries, or link statically",
+                      fmt::format("{} of written library data stay in an EPC of {}",
+                                  FormatBytes(pinned), FormatBytes(bytes)),
+                      fmt::format("frees up to {}", FormatBytes(pinned)),
+                      {}});
+    return;
+  }
+}
+
+}  // namespace
+
+uint64_t KneeBytes(const Json& findings) {
+  const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
+  // Of a part of a run, whose pages may have been touched before it, none may be cold.
+  const double touched = std::max(TouchedPages(findings), distances.cold());
+  const uint64_t pages = distances.CapacityFor(touched * (1 + kFewReloads));
+  return pages == kCold ? 0 : pages << kPageShift;
+}
+
+Json AdviceJson(const std::vector<Advice>& advice) {
+  Json json = Json::array();
+  for (const Advice& one : advice) {
+    json.push_back(
+        {{"what", one.what}, {"number", one.number}, {"effect", one.effect}, {"checked", nullptr}});
+  }
+  return json;
+}
+
+std::vector<Advice> Advise(const Json& findings) {
+  std::vector<Advice> advice;
+  AdviseSize(findings, advice);
+  AdviseLayers(findings, advice);
+  const std::vector<Advice> buffers = AdviseBuffers(findings);
+  advice.insert(advice.end(), buffers.begin(), buffers.end());
+  AdviseBands(findings, advice);
+  AdviseStreams(findings, advice);
+  AdvisePinned(findings, advice);
+  AdviseCalls(findings, advice);
+  return advice;
+}
+
+}  // namespace coracle::characterize

@@ -1,0 +1,29 @@
+// The parts of the findings that say who accesses what: by function, by block of memory and the
+// call path that asked for it, by layer. Part of findings.h's AnalysisJson.
+#pragma once
+
+#include <cstddef>
+
+#include "characterize/analysis/findings.h"
+
+namespace coracle::characterize {
+
+inline constexpr size_t kFunctionsListed = 64;  ///< those with the most accesses
+inline constexpr size_t kObjectsListed = 256;   ///< those with the most touched bytes
+inline constexpr size_t kCallPathsListed = 64;  ///< those with the most bytes accessed
+inline constexpr size_t kAccessorsListed = 4;   ///< by bytes
+
+/// "functions", "objects", "call_paths", "layers": each only if there is something to say.
+/// Requires: analysis.Settle().
+Json PartsJson(const TraceAnalysis& analysis, const TraceNames& names);
+
+// What both files write in one way.
+
+/// A whole number where it is one.
+Json Number(double value);
+/// {"reads", "writes", "read_bytes", "written_bytes"}.
+Json VolumeJson(const Volume& volume);
+/// The upper end of the bucket that the median is in; 0 for nothing.
+uint64_t MedianDistance(const DistanceHistogram& returns);
+
+}  // namespace coracle::characterize
