@@ -78,11 +78,15 @@ function(coracle_fuzzer name)
   add_dependencies(fuzzers ${name})
 endfunction()
 
-# coracle_embed(TARGET SYMBOL FILE): the file's bytes become read-only data of the target, from SYMBOL to SYMBOL_end.
-# FILE may be an output of the build.
-function(coracle_embed target symbol path)
+# coracle_embed(TARGET SYMBOL FILE...): the files' bytes, one after another, become read-only data of the target, from
+# SYMBOL to SYMBOL_end. A FILE may be an output of the build.
+function(coracle_embed target symbol)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/embedded/${symbol}.cc)
+  set(contents)
+  foreach(path ${ARGN})
+    string(APPEND contents "    \".incbin \\\"${path}\\\"\\n\"\n")
+  endforeach()
   configure_file(${CMAKE_SOURCE_DIR}/cmake/embedded.cc.in ${source} @ONLY)
-  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS ${path})
+  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${ARGN}")
   target_sources(${target} PRIVATE ${source})
 endfunction()

@@ -5,6 +5,7 @@
 
 int main(int argc, char** argv) {
   using namespace coracle::cmd;  // NOLINT(google-build-using-namespace): the program's only scope
+  if (const int code = RunDelegated(argv); code != kExitSuccess) return code;
   CLI::App app("Coracle: predictions from a sealed model within a budget of secure memory.",
                "coracle");
   app.require_subcommand(1);
@@ -19,7 +20,7 @@ int main(int argc, char** argv) {
       "failed, 2 wrong usage.");
   Console console;
   AddKeygen(app, console);
-  AddSeal(app, argv);
+  AddDelegated(app);
   AddCheck(app, console);
   AddInspect(app, console);
   AddPlan(app, console);
@@ -27,7 +28,6 @@ int main(int argc, char** argv) {
   AddBatch(app, console);
   AddBench(app, console);
   AddCompare(app, console);
-  AddCharacterize(app, console);
   if (!coracle::host::GuardMappedBlobs().ok() ||
       !coracle::host::RemoveTemporaryFilesOnSignal().ok())
     return kExitFailed;

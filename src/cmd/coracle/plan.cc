@@ -12,12 +12,12 @@
 #include "cmd/coracle/verbs.h"
 #include "cmd/support/budget_curve.h"
 #include "cmd/support/describe_plan.h"
+#include "cmd/support/page_file.h"
 #include "cmd/support/plan_options.h"
 #include "cmd/support/plan_page.h"
 #include "cmd/support/plan_timeline.h"
 #include "cmd/support/prediction.h"
 #include "cmd/support/sealed_file.h"
-#include "host/posix/atomic_file.h"
 #include "host/posix/clock.h"
 #include "plan/planner.h"
 #include "runtime/measure_rates.h"
@@ -148,13 +148,6 @@ Report Describe(const graph::Graph& graph, const std::string& model, const Findi
   return report;
 }
 
-Status WritePage(const std::string& path, const Json& json) {
-  const std::string page = PlanPage(json);
-  TRY_ASSIGN(const auto file, host::AtomicFile::Create(path, 0644, host::Overwrite::kReplace));
-  TRY(file->WriteAt(0, {reinterpret_cast<const std::byte*>(page.data()), page.size()}));
-  return file->Commit();
-}
-
 Result<Report> Plan(const PlanOptions& options) {
   TRY_ASSIGN(const uint64_t budget, ParseBudget(options.memory));
   TRY_ASSIGN(const OpenedArgument opened, OpenArgument(options.model, host::BlobAccess::kView));
@@ -183,7 +176,7 @@ Result<Report> Plan(const PlanOptions& options) {
   }
   Report report = Describe(graph, options.model.path, found);
   if (!options.report.empty()) {
-    TRY(WritePage(options.report, report.json));
+    TRY(WritePage(options.report, PlanPage(report.json)));
     report.text += fmt::format("the page is {}\n", options.report);
   }
   return report;

@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "base/units.h"
 
@@ -38,9 +42,40 @@ void Console::Print(const Result<Report>& result) {
   exit_code_ = error.code == Code::kInvalidArgument ? kExitUsage : kExitFailed;
 }
 
+namespace {
+
+/// Whether the last option among `words` takes as many values as follow.
+bool EndsInValues(const CLI::App& app, std::span<char* const> words) {
+  const CLI::App* verb = &app;
+  const CLI::Option* last = nullptr;
+  for (const std::string word : words) {
+    const auto named = verb->get_subcommands(
+        [&word](const CLI::App* subcommand) { return subcommand->check_name(word); });
+    if (!named.empty()) verb = named[0];
+    if (word.rfind("--", 0) == 0) {
+      last = verb->get_option_no_throw(word.substr(0, word.find('=')));
+    }
+  }
+  return last != nullptr && last->get_items_expected_max() > 1;
+}
+
+/// CLI11 takes a "--" for the end of such values and for nothing else: a second one keeps what
+/// follows from being read as options.
+std::vector<char*> WithPositionalMark(const CLI::App& app, int argc, char** argv) {
+  static char mark[] = "--";
+  std::vector<char*> words(argv, argv + argc);
+  const auto at = std::find_if(words.begin(), words.end(),
+                               [](const char* word) { return std::string_view(word) == mark; });
+  if (at != words.end() && EndsInValues(app, {words.begin(), at})) words.insert(at, mark);
+  return words;
+}
+
+}  // namespace
+
 int ParseAndRun(CLI::App& app, Console& console, int argc, char** argv) {
   try {
-    app.parse(argc, argv);
+    const std::vector<char*> words = WithPositionalMark(app, argc, argv);
+    app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? kExitSuccess : kExitUsage;

@@ -23,7 +23,8 @@ Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
                std::span<const double> measured_ms = {});
 
 /// One entry per range of the pool: name, kind, offset, bytes, first_step, last_step (inclusive,
-/// counting the entries of StepsJson; -1: before them; their number: after them), why.
+/// counting the entries of StepsJson; -1: before them; their number: after them), why. As
+/// PoolBuffers.
 Json BuffersJson(const graph::Graph& graph, const plan::Plan& plan);
 
 }  // namespace coracle::cmd

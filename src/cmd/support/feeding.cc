@@ -132,9 +132,16 @@ std::vector<Feed::Picture> Feed::Pictures() const {
 }
 
 Status Feed::Fill(runtime::Session& session, std::span<Picture> pictures) {
+  const auto write = [&session](uint32_t input, uint64_t first, std::span<const float> values) {
+    session.WriteInput(input, first, values);
+  };
+  return Fill(InputSink(write), pictures);
+}
+
+Status Feed::Fill(const InputSink& sink, std::span<Picture> pictures) {
   for (Source& source : sources_) {
     const auto write = [&](uint64_t first, std::span<const float> values) {
-      session.WriteInput(source.input, source.begin() + first, values);
+      sink(source.input, source.begin() + first, values);
     };
     if (keeps_pictures_ && vision::HasImageName(source.path)) {
       TRY_ASSIGN(pictures[source.turn].geometry, FillFromKept(source, write));

@@ -1,6 +1,7 @@
 // The files that a user gave as inputs, written piece by piece where predictions take them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,9 +44,13 @@ class Feed {
   /// reads no file and decodes nothing.
   void KeepPictures() { keeps_pictures_ = true; }
 
+  /// Takes elements [first, first + values.size()) of graph input `input`, as Session::WriteInput.
+  using InputSink =
+      std::function<void(uint32_t input, uint64_t first, std::span<const float> values)>;
   /// Writes every input, and notes in `pictures` (as Pictures() gives them) how each was fitted.
   /// Allocates nothing but to decode images. Errors: unreadable or wrong files.
   Status Fill(runtime::Session& session, std::span<Picture> pictures);
+  Status Fill(const InputSink& sink, std::span<Picture> pictures);
   /// Host memory that kept pictures take.
   uint64_t outside_bytes() const;
 

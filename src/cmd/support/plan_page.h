@@ -7,11 +7,9 @@
 
 namespace coracle::cmd {
 
-/// The page for the object that `coracle plan --json` prints, with its `buffers` and, for the
-/// curve, its `sweep`. It holds its own script, style and charting library, asks for nothing, and
-/// its Content-Security-Policy lets it run and load nothing else: names in a plan come from a model
-/// and may be hostile. About 1.2 MB. When all is drawn, the attributes of <html> tell:
-/// data-drawn="yes", data-rectangles and data-curve-points (drawn), data-step-rows, data-errors.
+/// The page (cmd/support/html_page.h) for the object that `coracle plan --json` prints, with its
+/// `buffers` and, for the curve, its `sweep`. The attributes of <html> tell, beside what those of
+/// all pages do: data-rectangles and data-curve-points (drawn), data-step-rows.
 std::string PlanPage(const Json& plan);
 
 }  // namespace coracle::cmd

@@ -25,7 +25,7 @@ struct Kind {
 };
 
 /// The last one stands for kinds that are not known here.
-constexpr std::array<Kind, 11> kKinds = {{{"tensor", '#'},
+constexpr std::array<Kind, 12> kKinds = {{{"tensor", '#'},
                                           {"ring", '='},
                                           {"source", '<'},
                                           {"sink", '>'},
@@ -33,6 +33,7 @@ constexpr std::array<Kind, 11> kKinds = {{{"tensor", '#'},
                                           {"workspace", 'w'},
                                           {"held", 'H'},
                                           {"pinned", 'P'},
+                                          {"decoding", 'd'},
                                           {"counters", 'c'},
                                           {"staging", '~'},
                                           {"other", '?'}}};

@@ -26,11 +26,13 @@ Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened,
   return Make(opened, std::move(plan));
 }
 
-Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened, plan::Plan plan) {
+Result<std::unique_ptr<Prediction>> Prediction::Make(const OpenedModel& opened, plan::Plan plan,
+                                                     runtime::RunObserver* observer) {
   std::unique_ptr<Prediction> prediction(new Prediction);
   prediction->path_ = opened.given_path;
   prediction->graph_ = &opened.model->manifest().graph;
-  TRY_ASSIGN(prediction->session_, prediction->outside_.Start(*opened.model, std::move(plan)));
+  TRY_ASSIGN(prediction->session_,
+             prediction->outside_.Start(*opened.model, std::move(plan), observer));
   malloc_trim(0);
   return prediction;
 }

@@ -25,8 +25,9 @@ class Prediction {
   /// Errors: kOutOfBudget before anything runs, naming needed and available bytes and the layer.
   static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened,
                                                   const plan::PlanRequest& request);
-  /// The same for a plan that has been made.
-  static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened, plan::Plan plan);
+  /// The same for a plan that has been made. `observer` must outlive the prediction; null: none.
+  static Result<std::unique_ptr<Prediction>> Make(const OpenedModel& opened, plan::Plan plan,
+                                                  runtime::RunObserver* observer = nullptr);
 
   /// Writes every input: the same noise each time.
   Status FillWithNoise();

@@ -1,21 +1,4 @@
 // Puts the page together, and tells on <html> what it has drawn.
-function fact(name, value, note, share) {
-  const box = element(
-    "dl",
-    {className: "fact"},
-    element("dt", {textContent: name}),
-    element("dd", {textContent: value}),
-  );
-  box.style.margin = "0";
-  if (isNumber(share)) {
-    const bar = element("i");
-    bar.style.width = `${Math.min(share, 1) * 100}%`;
-    box.append(element("div", {className: "gauge"}, bar));
-  }
-  if (note) box.append(element("small", {textContent: note}));
-  byId("facts").append(box);
-}
-
 const RATE_UNITS = {
   gflops: "GFLOP/s",
   gbps: "GB/s",
@@ -87,7 +70,7 @@ function drawHead() {
   const budget = isNumber(plan.budget_bytes)
     ? `${bytesText(plan.budget_bytes)} of secure memory`
     : "unlimited memory";
-  byId("model").textContent = plan.model || "Coracle plan";
+  byId("title").textContent = plan.model || "Coracle plan";
   byId("subtitle").textContent =
     `Plan for ${budget}` + (plan.threads ? `, ${plan.threads} thread${plan.threads > 1 ? "s" : ""}` : "");
   document.title = `${plan.model || "model"}: plan for ${budget}`;
@@ -121,13 +104,8 @@ function wireMap(map) {
   });
 }
 
-// On paper all is light, and fits landscape pages (page.css has the same heights).
+// As high as page.css has them on landscape pages.
 const PAPER = {map: {width: 900, height: 380}, curve: {width: 900, height: 300}};
-
-function redrawAll(paper) {
-  document.documentElement.classList.toggle("paper", paper);
-  redraws.forEach(draw => draw(paper));
-}
 
 function drawPage() {
   const told = document.documentElement.dataset;
@@ -140,10 +118,7 @@ function drawPage() {
   told.stepRows = String(drawSteps(map));
   drawBuffers();
   told.rectangles = String(map.drawn.size);
-  told.drawn = "yes";
-  for (const happened of ["resize", "afterprint"]) window.addEventListener(happened, () => redrawAll(false));
-  window.addEventListener("beforeprint", () => redrawAll(true));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redrawAll(false));
+  pageDrawn();
 }
 
 drawPage();

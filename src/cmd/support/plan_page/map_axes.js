@@ -8,6 +8,7 @@ const KINDS = [
   "workspace",
   "held",
   "pinned",
+  "decoding",
   "counters",
   "staging",
 ];
@@ -20,6 +21,7 @@ const KIND_TEXTS = {
   workspace: "workspace",
   held: "held weights",
   pinned: "pinned weights",
+  decoding: "decoding of weights",
   counters: "spill counters",
   staging: "staging",
   other: "other",
@@ -42,12 +44,4 @@ function timeAxes() {
     step: {begin: index => index - 0.5, end: index => index + 0.5, min: first - 0.5, max: last + 0.5},
     time: {begin: begins, end: stops, min: begins(first), max: stops(last)},
   };
-}
-
-// Ticks at multiples of the power of two of bytes that gives four to eight of them.
-function byteTicks(from, to) {
-  const interval = 2 ** Math.max(0, Math.ceil(Math.log2((to - from) / 8)));
-  const ticks = [];
-  for (let at = Math.ceil(from / interval) * interval; at <= to; at += interval) ticks.push(at);
-  return ticks;
 }

@@ -1,4 +1,4 @@
-#include "cmd/support/characterization_text.h"
+#include "cmd/characterize/text.h"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "base/units.h"
+#include "cmd/characterize/advice_text.h"
+#include "cmd/characterize/grouped.h"
+#include "cmd/characterize/object_tables.h"
 
 namespace coracle::cmd {
 namespace {
@@ -20,17 +23,6 @@ constexpr double kSwapCyclesMost = 40'000;
 constexpr uint64_t kCacheMebibytes[] = {1, 8, 32};
 
 uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
-
-/// "1,234,567".
-std::string Grouped(uint64_t number) {
-  const std::string digits = std::to_string(number);
-  std::string text;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i != 0 && (digits.size() - i) % 3 == 0) text += ',';
-    text += digits[i];
-  }
-  return text;
-}
 
 double Percent(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);
@@ -204,43 +196,68 @@ std::string WorkingSets(const Json& findings) {
       FormatBytes(largest * kPageBytes), FormatBytes(Whole(findings, "peak_bytes")));
 }
 
-std::string Epc(const Json& findings) {
-  const Json& epc = findings.at("epc");
-  if (epc.at("sizes").empty()) return "";
-  std::string text = fmt::format("\n{:<12}{:>16}{:>16}{:>16}   {}\n", "EPC", "loads", "evictions",
-                                 "loads (LRU)", "cycles at 12,000 to 40,000 a load");
-  for (const Json& size : epc.at("sizes")) {
-    const uint64_t loads = Whole(size, "loads");
-    const double billions = static_cast<double>(loads) * 1e-9;
-    text += fmt::format(
-        "{:<12}{:>16}{:>16}{:>16}   {:.3g} to {:.3g} billion{}\n",
-        FormatBytes(Whole(size, "bytes")), Grouped(loads), Grouped(Whole(size, "evictions")),
-        Grouped(Whole(size, "lru_loads")), billions * kSwapCyclesLeast, billions * kSwapCyclesMost,
-        Whole(size, "bytes") <= Whole(epc, "pinned_bytes") ? "  (what is pinned does not fit)"
-                                                           : "");
-  }
-  return text + fmt::format(
-                    "predicted for epcrun's policy; {} first touches load nothing; {} of "
-                    "written library data are pinned\n",
-                    Grouped(Whole(epc, "first_touches")), FormatBytes(Whole(epc, "pinned_bytes")));
+/// Columns of what epcrun counted, beside `size`'s prediction; empty where nothing was run.
+std::string MeasuredColumns(const Json& size) {
+  const auto measured = size.find("measured");
+  if (measured == size.end()) return "";
+  if (measured->contains("error")) return fmt::format("{:>16}{:>12}", "failed", "");
+  const Json& difference = measured->at("difference");
+  return fmt::format(
+      "{:>16}{:>12}", Grouped(Whole(*measured, "loads")),
+      difference.is_null() ? "-" : fmt::format("{:+.2f} %", 100 * difference.get<double>()));
 }
 
-std::string AdviceText(const Json& findings) {
-  if (findings.at("advice").empty()) return "";
-  std::string text = "\nadvice\n";
-  for (const Json& advice : findings.at("advice")) {
-    text +=
-        fmt::format("- {}\n    {}: {}\n", advice.at("what").get<std::string>(),
-                    advice.at("number").get<std::string>(), advice.at("effect").get<std::string>());
+/// Why nothing was counted, each reason once.
+std::string MeasuringErrors(const Json& sizes) {
+  std::string text;
+  std::string last;
+  for (const Json& size : sizes) {
+    const auto measured = size.find("measured");
+    if (measured == size.end() || !measured->contains("error")) continue;
+    const std::string error = measured->at("error").get<std::string>();
+    if (error == last) continue;
+    text += fmt::format("at {}: not measured: {}\n", FormatBytes(Whole(size, "bytes")), error);
+    last = error;
   }
   return text;
+}
+
+std::string Epc(const Json& findings) {
+  const Json& epc = findings.at("epc");
+  const Json& sizes = epc.at("sizes");
+  if (sizes.empty()) return "";
+  const bool is_measured = sizes[0].contains("measured");
+  std::string text = fmt::format(
+      "\n{:<12}{:>16}{}{:>16}{:>16}   {}\n", "EPC", is_measured ? "loads predicted" : "loads",
+      is_measured ? fmt::format("{:>16}{:>12}", "loads measured", "difference") : "", "loads (LRU)",
+      "evictions", "cycles at 12,000 to 40,000 a load");
+  for (const Json& size : sizes) {
+    const uint64_t loads = Whole(size, "loads");
+    const double billions = static_cast<double>(loads) * 1e-9;
+    text += fmt::format("{:<12}{:>16}{}{:>16}{:>16}   {:.3g} to {:.3g} billion{}\n",
+                        FormatBytes(Whole(size, "bytes")), Grouped(loads), MeasuredColumns(size),
+                        Grouped(Whole(size, "lru_loads")), Grouped(Whole(size, "evictions")),
+                        billions * kSwapCyclesLeast, billions * kSwapCyclesMost,
+                        Whole(size, "bytes") <= Whole(epc, "pinned_bytes")
+                            ? "  (what is pinned does not fit)"
+                            : "");
+  }
+  text += MeasuringErrors(sizes);
+  text += fmt::format("predicted for epcrun's policy; {} first touches load nothing",
+                      Grouped(Whole(epc, "first_touches")));
+  const uint64_t pinned_bytes = Whole(epc, "pinned_bytes");
+  return text + (pinned_bytes == 0 ? "\n"
+                                   : fmt::format("; {} of written library data are pinned\n",
+                                                 FormatBytes(pinned_bytes)));
 }
 
 }  // namespace
 
 std::string CharacterizationText(const Json& findings) {
-  return Head(findings) + Transitions(findings) + Memory(findings) + Reuse(findings) +
-         CacheTraffic(findings) + WorkingSets(findings) + Epc(findings) + AdviceText(findings);
+  return Head(findings) + Transitions(findings) + Memory(findings) + ObjectTable(findings) +
+         CallPathTable(findings) + SmallAllocations(findings) + FunctionTable(findings) +
+         Reuse(findings) + CacheTraffic(findings) + WorkingSets(findings) + Epc(findings) +
+         ModelText(findings) + AdviceText(findings);
 }
 
 }  // namespace coracle::cmd

@@ -1,4 +1,5 @@
-// The plan, and how its numbers are written. Text from the plan only ever becomes text: textContent, or a chart's labels.
+// What all pages share: the data, how numbers are written, and when charts are drawn anew. Text from the data only ever
+// becomes text: textContent, or a chart's labels.
 let errorCount = 0;
 const errorTexts = [];
 function noteError(text) {
@@ -13,10 +14,7 @@ document.addEventListener("securitypolicyviolation", event =>
 );
 document.documentElement.dataset.errors = "0";
 
-const plan = JSON.parse(document.getElementById("plan").textContent);
-const steps = plan.steps || [];
-const buffers = plan.buffers || [];
-const sweep = (plan.sweep || []).slice().sort((a, b) => a.budget_bytes - b.budget_bytes);
+const pageData = JSON.parse(document.querySelector('script[type="application/json"]').textContent);
 
 const byId = id => document.getElementById(id);
 const cssColor = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -64,49 +62,43 @@ function percentText(ratio) {
   return `${percent >= 0 ? "+" : "−"}${Math.abs(percent).toFixed(Math.abs(percent) < 10 ? 1 : 0)} %`;
 }
 
-// "conv1_1 → conv2_2 (4 layers)".
-function layersText(step) {
-  const layers = step.layers || [];
-  if (layers.length <= 1) return layers[0] || "(no layer)";
-  return `${layers[0]} → ${layers[layers.length - 1]} (${layers.length} layers)`;
+// Ticks at multiples of the power of two of bytes that gives four to eight of them.
+function byteTicks(from, to) {
+  const interval = 2 ** Math.max(0, Math.ceil(Math.log2((to - from) / 8)));
+  const ticks = [];
+  for (let at = Math.ceil(from / interval) * interval; at <= to; at += interval) ticks.push(at);
+  return ticks;
 }
 
-function stepText(index) {
-  if (index < 0) return "before the first step";
-  if (index >= steps.length) return "after the last step";
-  return `step ${index}, ${layersText(steps[index])}`;
+function fact(name, value, note, share) {
+  const box = element(
+    "dl",
+    {className: "fact"},
+    element("dt", {textContent: name}),
+    element("dd", {textContent: value}),
+  );
+  box.style.margin = "0";
+  if (isNumber(share)) {
+    const bar = element("i");
+    bar.style.width = `${Math.min(share, 1) * 100}%`;
+    box.append(element("div", {className: "gauge"}, bar));
+  }
+  if (note) box.append(element("small", {textContent: note}));
+  byId("facts").append(box);
 }
 
-function lifeText(buffer) {
-  const {first_step: first, last_step: last} = buffer;
-  return first === last ? stepText(first) : `${stepText(first)} – ${stepText(last)}`;
-}
-
-// What lives at each step: the bytes of the union of its buffers, since a buffer may be used in place of another.
-function liveBytes() {
-  const starting = new Map();
-  buffers.forEach(buffer => {
-    const first = Math.max(buffer.first_step, 0);
-    if (!starting.has(first)) starting.set(first, []);
-    starting.get(first).push(buffer);
-  });
-  let living = [];
-  return steps.map((_, index) => {
-    living = living.filter(buffer => buffer.last_step >= index).concat(starting.get(index) || []);
-    living = living.filter(buffer => buffer.last_step >= index).sort((a, b) => a.offset - b.offset);
-    let end = 0,
-      sum = 0;
-    for (const buffer of living) {
-      const from = Math.max(buffer.offset, end),
-        to = buffer.offset + buffer.bytes;
-      if (to > from) {
-        sum += to - from;
-        end = to;
-      }
-    }
-    return sum;
-  });
-}
-
-// Each draws a chart anew, in the colours of now, to fill its place or, when printing, the paper.
+// Each draws a chart anew, in the colours of now: on paper if told so, else to fill its place.
 const redraws = [];
+
+function redrawAll(paper) {
+  document.documentElement.classList.toggle("paper", paper);
+  redraws.forEach(draw => draw(paper));
+}
+
+// Tells on <html> that all is drawn. On paper all is light.
+function pageDrawn() {
+  document.documentElement.dataset.drawn = "yes";
+  for (const happened of ["resize", "afterprint"]) window.addEventListener(happened, () => redrawAll(false));
+  window.addEventListener("beforeprint", () => redrawAll(true));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redrawAll(false));
+}
