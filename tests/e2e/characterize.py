@@ -65,6 +65,71 @@ int main(int count, char** words) {
 }
 """
 
+ALLOCATIONS = r"""
+#include <malloc.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+/* allocations: known blocks from known functions; marks 1 and 2 around the last of them. */
+#define OUT_OF_LINE __attribute__((noinline))
+static jmp_buf back;
+void* volatile kept;
+OUT_OF_LINE void jump_out(int depth) {
+  volatile char frame[64];
+  frame[0] = 1;
+  if (depth == 0) longjmp(back, 1);
+  jump_out(depth - 1);
+  frame[1] = 1;
+}
+OUT_OF_LINE void* make_buffer(size_t bytes) {
+  void* block = malloc(bytes);
+  memset(block, 1, bytes);
+  return block;
+}
+OUT_OF_LINE void* grow_buffer(void* block, size_t bytes) {
+  block = realloc(block, bytes);
+  memset(block, 1, bytes);
+  return block;
+}
+OUT_OF_LINE void* make_aligned(size_t bytes) {
+  void* block = 0;
+  if (posix_memalign(&block, 64, bytes) != 0) abort();
+  memset(block, 1, bytes);
+  return block;
+}
+OUT_OF_LINE void small_ones(void) {
+  for (int i = 0; i < 100; ++i) { kept = malloc(100); free(kept); }
+}
+OUT_OF_LINE void use(char* block, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) ++((volatile char*)block)[i];
+}
+OUT_OF_LINE void* build(void) {
+  if (setjmp(back) == 0) jump_out(20);
+  kept = grow_buffer(make_buffer(100000), 300000);
+  free(kept);
+  free(make_aligned(50000));
+  kept = calloc(3000, 4);
+  free(kept);
+  return make_buffer(1 << 20);
+}
+int main(void) {
+  char* block = build();
+  prctl(0x45504352, 1, 0, 0, 0);
+  small_ones();
+  use(block, 1 << 20);
+  prctl(0x45504352, 2, 0, 0, 0);
+  for (int turn = 0; turn < 10; ++turn) use(block, 1 << 20);
+  free(block);
+  return 3;
+}
+"""
+
+PRELOADED = r"""
+#include <unistd.h>
+__attribute__((constructor)) static void begin(void) { write(2, "preloaded\n", 10); }
+"""
+
 
 def needs_tracer():
     if shutil.which("qemu-x86_64") is None:
@@ -152,6 +217,80 @@ class Characterize(unittest.TestCase):
             self.assertIn(part, done.out)
 
 
+class Allocations(unittest.TestCase):
+    """What a program allocates, and from where; and what lies between its marks."""
+
+    def setUp(self):
+        needs_tracer()
+        harness.CACHE.mkdir(parents=True, exist_ok=True)
+
+    def trace(self, *options, flags=(), name="characterize_allocations", environment=None):
+        # Functions as they are written: what calls last would else jump.
+        program = compiled_text(ALLOCATIONS, name, "-O1", "-fno-optimize-sibling-calls", *flags)
+        done = harness.run_program(harness.CORACLE, "characterize", "--json", *options, "--", program,
+                                   environment=environment)
+        self.assertEqual(done.code, 3, str(done))
+        return done
+
+    def test_objects_are_known_by_who_asked_for_them(self):
+        found = self.trace().json
+        self.assertEqual(found["allocations"], {"followed": True})
+        objects = {(one["path"][0], one["bytes"]): one for one in found["objects"]}
+        for function, size, caller in (("make_buffer", 100000, "build"), ("grow_buffer", 300000, "build"),
+                                       ("make_aligned", 50000, "build"), ("build", 12000, "main"),
+                                       ("make_buffer", 1 << 20, "build")):
+            self.assertIn((function, size), objects)
+            self.assertEqual(objects[function, size]["path"][1], caller)
+        large = objects["make_buffer", 1 << 20]
+        self.assertEqual(large["path"][:3], ["make_buffer", "build", "main"])
+        self.assertAlmostEqual(large["touched_bytes"], 1 << 20, delta=PAGE)
+        # memset is the C library's own.
+        self.assertEqual(large["readers"][0], {"function": "use", "bytes": 11 * (1 << 20) // 64})
+        self.assertIsNotNone(large["freed_at"])
+        self.assertGreater(objects["grow_buffer", 300000]["allocated_at"], objects["make_buffer", 100000]["allocated_at"])
+        self.assertTrue(any(one["name"] == "use" for one in found["functions"]))
+
+    def test_what_lies_between_two_marks(self):
+        whole = self.trace().json
+        found = self.trace("--from-mark", "1", "--to-mark", "2").json
+        self.assertTrue(found["complete"])
+        self.assertTrue(found["from_mark_seen"])
+        self.assertTrue(found["to_mark_seen"])
+        self.assertEqual(found["small_allocations"], [{"bytes_max": 256, "count": 100, "bytes": 10000}])
+        calls = {call["name"]: call["calls"] for call in found["system_calls"]}
+        self.assertEqual(calls, {"prctl": 1})
+        touches = (1 << 20) // 64
+        self.assertGreater(found["accesses"]["count"], 2 * touches)
+        self.assertLess(found["accesses"]["count"], 3 * touches)
+        self.assertLess(sum(found["patterns"].values()), 3 * touches)
+        self.assertGreater(whole["accesses"]["count"], 20 * touches)
+
+    def test_a_mark_that_never_comes_is_said(self):
+        done = self.trace("--from-mark", "77", "--to-mark", "2")
+        self.assertIn("never marked 77", done.err)
+        self.assertIn("never marked 2 behind that", done.err)
+        self.assertFalse(done.json["from_mark_seen"])
+        self.assertFalse(done.json["to_mark_seen"])
+        self.assertGreater(done.json["accesses"]["count"], 10000)
+
+    def test_a_statically_linked_program_tells_nothing(self):
+        found = self.trace(flags=("-static",), name="characterize_allocations_static").json
+        self.assertFalse(found["allocations"]["followed"])
+        self.assertIn("statically linked", found["allocations"]["why_not"])
+        self.assertNotIn("small_allocations", found)
+
+    def test_what_the_user_preloads_is_preloaded_too(self):
+        library = compiled_text(PRELOADED, "characterize_preloaded", "-shared", "-fPIC")
+        done = self.trace(environment={"LD_PRELOAD": str(library)})
+        self.assertIn("preloaded", done.err)
+        self.assertTrue(done.json["allocations"]["followed"])
+
+    def test_a_run_can_be_repeated_address_by_address(self):
+        first, second = (self.trace().json for _ in range(2))
+        for key in ("accesses", "patterns", "lines", "reuse", "small_allocations"):
+            self.assertEqual(first[key], second[key], key)
+
+
 class Endings(unittest.TestCase):
     def setUp(self):
         needs_tracer()
@@ -217,18 +356,22 @@ class Endings(unittest.TestCase):
     def test_refusals_are_one_line(self):
         self.assertIn("no such program", self.refuse("--", "no-such-program-anywhere"))
         self.assertIn("No such file", self.refuse("--", "/nowhere/at/all"))
-        self.assertIn("no ELF", self.refuse("--", self.not_a_program()))
+        self.assertIn("no ELF", self.refuse("--", self.not_a_program(b"hello")))
+        # A program of 64-bit ARM: its machine is 183.
+        elf = bytearray(pathlib.Path("/bin/true").read_bytes()[:4096])
+        elf[18:20] = b"\xb7\x00"
+        self.assertIn("64-bit ARM", self.refuse("--", self.not_a_program(bytes(elf))))
         self.assertIn("--epc", self.refuse("--epc", "5000", "--", "/bin/true"))
         self.assertIn("--granularity", self.refuse("--granularity", "100", "--", "/bin/true"))
         with tempfile.TemporaryDirectory(dir=harness.CACHE) as empty:
             self.assertIn("install Debian's package qemu-user",
                           self.refuse("--", "/bin/true", environment={"PATH": empty}))
 
-    def not_a_program(self):
+    def not_a_program(self, content):
         folder = tempfile.TemporaryDirectory(dir=harness.CACHE)
         self.addCleanup(folder.cleanup)
-        path = pathlib.Path(folder.name) / "text"
-        path.write_text("hello", encoding="ascii")
+        path = pathlib.Path(folder.name) / "file"
+        path.write_bytes(content)
         path.chmod(0o755)
         return path
 

@@ -1,33 +1,14 @@
 """The page of `coracle plan --report` in headless Chromium: it draws all that the plan has, offline, without an error."""
 
-import base64
-import http.server
-import json
-import pathlib
-import re
-import shutil
-import subprocess
-import tempfile
-import threading
-import unittest
-
+import browser
 import harness
+from browser import HOSTILE
 
-VIEWS = harness.BIN / "tests/plan_views"
-# No host name resolves, and nothing is fetched in the background.
-OFFLINE = ["--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking"]
 KIB, MIB = 1024, harness.MIB
 # Convolutions of a network of VGG-16's shape: (name, rows in, channels out); the pools between are part of what precedes.
 VGG = [("conv1_1", 224, 64), ("conv1_2", 224, 64), ("conv2_1", 112, 128), ("conv2_2", 112, 128), ("conv3_1", 56, 256),
        ("conv3_2", 56, 256), ("conv3_3", 56, 256), ("conv4_1", 28, 512), ("conv4_2", 28, 512), ("conv4_3", 28, 512),
        ("conv5_1", 14, 512), ("conv5_2", 14, 512), ("conv5_3", 14, 512)]
-
-
-def browser():
-    for name in ("chromium-headless-shell", "chromium-shell", "chromium"):
-        if path := shutil.which(name):
-            return path
-    raise unittest.SkipTest("no headless Chromium: install chromium-headless-shell")
 
 
 def packed(buffers):
@@ -112,10 +93,6 @@ def large_plan(count=2000, step_count=500):
     return plan_of(steps, buffers, None)
 
 
-HOSTILE = "</script><script>document.documentElement.dataset.owned=1</script><img src=x onerror='document.documentElement" \
-          ".dataset.owned=1'>\u2028\u2029&lt;\x00{{charts}}"
-
-
 def hostile_plan():
     """Names and reasons that try to leave their place."""
     made = plan_of([step("layer", [HOSTILE], KIB, 0, 1.0)], [buffer(HOSTILE, "tensor", KIB, 0, 0, HOSTILE),
@@ -162,50 +139,9 @@ window.addEventListener("load", () => setTimeout(() => {
 """
 
 
-class Listener(http.server.BaseHTTPRequestHandler):
-    """Answers whoever asks, and remembers that it was asked."""
-    asked = []
-
-    def do_GET(self):
-        self.asked.append(self.path)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-class PlanPage(unittest.TestCase):
-    def setUp(self):
-        self.browser = browser()
-        harness.needs_file(VIEWS, "the tests (CORACLE_TESTS=ON)")
-        harness.CACHE.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix="page-", dir=harness.CACHE)
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
-    def page(self, plan):
-        made = subprocess.run([str(VIEWS)], input=json.dumps(plan), capture_output=True, text=True, check=True, timeout=60)
-        path = self.folder / "plan.html"
-        path.write_text(made.stdout, encoding="utf-8")
-        return path
-
-    def browse(self, path, *options):
-        done = subprocess.run(
-            [self.browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-             f"--user-data-dir={self.folder}/profile", "--virtual-time-budget=5000", *OFFLINE, *options, path.resolve().as_uri()],
-            capture_output=True, text=True, errors="replace", check=False, timeout=240)
-        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
-        return done.stdout
-
-    def drawn(self, path):
-        """What the page's script tells on <html> when all is drawn."""
-        head = re.search(r"<html[^>]*>", self.browse(path, "--dump-dom"))[0]
-        told = dict(re.findall(r'data-([a-z-]+)="([^"]*)"', head))
-        self.assertEqual(told.get("drawn"), "yes", head)
-        self.assertEqual(told.get("errors"), "0", head)
-        self.assertNotIn("owned", told)
-        return told
+class PlanPage(browser.PageTest):
+    views = harness.BIN / "tests/plan_views"
+    data_id = "plan"
 
     def assert_draws(self, plan):
         path = self.page(plan)
@@ -228,60 +164,21 @@ class PlanPage(unittest.TestCase):
         self.assert_draws(hostile_plan())
 
     def test_answers_to_mouse_and_keyboard(self):
-        path = self.page(hostile_plan())
-        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", path.read_text(encoding="utf-8"))
-        before, _, after = text.rpartition("</body>")
-        path.write_text(f"{before}<script>{POKES}</script></body>{after}", encoding="utf-8")
-        pokes = {name: value for name, value in self.drawn(path).items() if name.startswith("poke-")}
+        pokes = self.poked(self.page(hostile_plan()), POKES)
         self.assertEqual(len(pokes), 10, pokes)
         self.assertLessEqual(set(pokes.values()), {"yes", "true"}, pokes)
 
     def test_prints(self):
-        printed = self.folder / "plan.pdf"
-        self.browse(self.page(vgg_plan()), f"--print-to-pdf={printed}")
-        self.assertGreater(printed.stat().st_size, 20_000)
+        self.assert_prints(self.page(vgg_plan()))
 
     def test_looks_of_both_colour_schemes(self):
-        path = self.page(vgg_plan())
-        shots = []
-        for name, scheme in (("light", "1"), ("dark", "0")):
-            shot = self.folder / f"{name}.png"
-            self.browse(path, f"--screenshot={shot}", "--window-size=1440,2100",
-                        f"--blink-settings=preferredColorScheme={scheme}")
-            self.assertGreater(shot.stat().st_size, 50_000, "an empty page?")
-            shots.append(shot.read_bytes())
-        self.assertNotEqual(*shots)
+        self.assert_looks_of_both_colour_schemes(self.page(vgg_plan()))
 
     def test_policy_stops_requests_and_foreign_scripts(self):
-        """The page, with markup slipped in as if something had not been escaped: it asks nobody and runs nothing."""
-        Listener.asked.clear()
-        server = http.server.HTTPServer(("127.0.0.1", 0), Listener)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        address = f"http://127.0.0.1:{server.server_port}"
-        path = self.page(vgg_plan())
-        slipped = (f"<img src='{address}/image'><script src='{address}/script'></script>"
-                   f"<link rel='stylesheet' href='{address}/style'>"
-                   f"<script>document.documentElement.dataset.owned = 1; fetch('{address}/fetch')</script>"
-                   f"<iframe src='{address}/frame'></iframe><img src='x' onerror='document.documentElement.dataset.owned = 1'>")
-        path.write_text(path.read_text(encoding="utf-8").replace("<main>", f"<main>{slipped}"), encoding="utf-8")
-        head = re.search(r"<html[^>]*>", self.browse(path, "--dump-dom"))[0]
-        self.assertIn('data-drawn="yes"', head)
-        self.assertNotIn("data-owned", head)
-        self.assertEqual(Listener.asked, [])
+        self.assert_policy_holds(self.page(vgg_plan()))
 
     def test_asks_for_nothing(self):
-        text = self.page(vgg_plan()).read_text(encoding="utf-8")
-        self.assertEqual(re.findall(r"<script[^>]*>", text),
-                         ['<script id="plan" type="application/json">', "<script>", "<script>"])
-        markup = re.sub(r"<script[^>]*>.*?</script>", "", text, flags=re.S)
-        self.assertEqual(re.findall(r"\b(?:src|href|srcset|data|action)=|url\(|@import", markup), [])
-        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
-        self.assertIn("default-src 'none'", policy)
-        for digest in re.findall(r"sha256-([^']*)'", policy):
-            self.assertEqual(len(base64.b64decode(digest, validate=True)), 32)
-        self.assertLess(len(text), 2_000_000)
+        self.assert_asks_for_nothing(self.page(vgg_plan()))
 
 
 class PlanReport(harness.CoracleTest):
@@ -290,7 +187,7 @@ class PlanReport(harness.CoracleTest):
     def test_of_a_sealed_model(self):
         if "--report" not in self.coracle("plan", "--help").out:
             self.skipTest("this coracle has no plan --report")
-        browser()
+        browser.browser()
         sealed = self.seal(harness.TINY_CNN)
         path = self.folder / "plan.html"
         planned = self.plan(sealed, "--report", path)
