@@ -9,8 +9,7 @@ Unmodified darknet and unmodified onnxruntime run the network of darknet's own c
   steady   the second of two predictions, as in a process that has served for a while
   whole    a process from its start to its end, with one prediction
 --measure runs each under epcrun too; --advice lets `coracle characterize` name the buffers by the model's layers and try its advice.
-NETWORK@SIDE is the network for inputs of SIDE x SIDE. Without --engines each network has those of runs.py's list: darknet's VGG-16 at full
-size takes an hour.
+NETWORK@SIDE is the network for inputs of SIDE x SIDE.
 
 OUTDIR/runs has a run's JSON and what it said, OUTDIR/pages its report. What is there is not made again, so an interrupted study goes
 on where it stopped. The tables (characterize.md) and the plot (characterize_curves.svg; needs python3-matplotlib) are written again after
@@ -106,10 +105,9 @@ def read_kept(outdir):
 
 def wanted(arguments):
     """[(case, engine, span)]: steady predictions of all before whole processes."""
-    cases = QUICK_CASES if arguments.quick else CASES
-    names = arguments.only or list(cases)
+    names = arguments.only or (QUICK_CASES if arguments.quick else CASES)
     return [(name, engine, span) for span in arguments.spans for name in names
-            for engine in arguments.engines or cases.get(name, ENGINES)]
+            for engine in arguments.engines or ENGINES]
 
 
 def write_results(kept, outdir):

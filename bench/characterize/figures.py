@@ -37,9 +37,10 @@ def returns(one, capacity_bytes):
 
 
 def footprint_bytes(report):
-    """Distinct pages that an enclave would hold and the span touches; what is given back and mapped again counts again. A page that holds
-    several kinds of memory counts in each."""
-    return sum(kind["touched_bytes"] for kind in report["memory"] if kind["kind"] not in OUTSIDE)
+    """Distinct pages that an enclave would hold and the span touches; what is given back and mapped again counts again. By kind of memory;
+    a planned pool's pages hold one kind after the other and count once, by mapping."""
+    parts = report["mappings"] if "plan" in report else report["memory"]
+    return sum(part["touched_bytes"] for part in parts if part["kind"] not in OUTSIDE)
 
 
 def outside_bytes(report):

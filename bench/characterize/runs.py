@@ -14,18 +14,9 @@ ENGINES = ("darknet", "onnxruntime", "coracle")
 # steady: the second of two predictions. whole: a process that starts, predicts once and ends.
 SPANS = ("steady", "whole")
 NETWORKS = ("rnn", "alexnet", "vgg-16", "resnet50", "darknet19", "yolov3-tiny")
-# NETWORK or NETWORK@SIDE of its square input, and who runs it unless --engines says so: the most telling first. Darknet computes four
-# multiply-adds at a time, at one and a half accesses each, so its largest network is scaled; the others run that at both sizes.
-CASES = {
-    "rnn": ENGINES,
-    "alexnet": ENGINES,
-    "vgg-16@128": ENGINES,
-    "vgg-16": ("onnxruntime", "coracle"),
-    "yolov3-tiny": ENGINES,
-    "resnet50": ENGINES,
-    "darknet19": ENGINES,
-}
-QUICK_CASES = {case: ENGINES for case in ("rnn", "alexnet@67", "vgg-16@32", "resnet50@64", "darknet19@64", "yolov3-tiny@96")}
+# NETWORK or NETWORK@SIDE of its square input.
+CASES = NETWORKS
+QUICK_CASES = ("rnn", "alexnet@67", "vgg-16@32", "resnet50@64", "darknet19@64", "yolov3-tiny@96")
 # onnxruntime's build for npm reports on its user from a thread of its own, whose calls follow the clock, which runs many times as long in a
 # trace as in a prediction.
 ENVIRONMENT = {"onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"}}

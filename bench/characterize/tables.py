@@ -32,7 +32,7 @@ def percent(part, whole):
 
 def entries(kept, span=None):
     """Runs in the order of the study: by network, then by engine."""
-    known = list(CASES) + [case for case in QUICK_CASES if case not in CASES]
+    known = [*CASES, *(case for case in QUICK_CASES if case not in CASES)]
     others = [entry["case"] for entry in kept.values() if entry["case"] not in known]
     for case in known + sorted(set(others)):
         for engine in ENGINES:

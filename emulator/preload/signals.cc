@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "emulator/preload/entry.h"
+#include "emulator/preload/process.h"
 #include "emulator/preload/raw_call.h"
 
 namespace coracle::epc {
@@ -28,6 +29,15 @@ KernelAction ForKernel(const KernelAction& asked) {
 
 long KernelAct(int signal, const KernelAction* action, KernelAction* old) {
   return AskKernel(SYS_rt_sigaction, signal, action, old, sizeof(SignalSet));
+}
+
+/// The kernel ends the program next, and says nothing of why.
+void SayThatABusErrorEndsIt(const siginfo_t& info, void* context) {
+  const auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  Line line("epcrun: SIGBUS ends the program: there is no memory at ");
+  line.AddHex(reinterpret_cast<uintptr_t>(info.si_addr)).Add(", which the instruction at ");
+  line.AddHex(static_cast<uint64_t>(registers[REG_RIP])).Add(" uses (a file that became shorter?)");
+  Say(line);
 }
 
 void Install(int signal, void (*handler)(int, siginfo_t*, void*)) {
@@ -88,6 +98,7 @@ void SignalActions::DeliverToProgram(int signal, siginfo_t* info, void* context)
   if (asked.handler == reinterpret_cast<uintptr_t>(SIG_IGN) && sent) return;
   if (!IsHandler(asked.handler)) {
     // The default: the kernel does it, once the signal comes again.
+    if (!sent && signal == SIGBUS) SayThatABusErrorEndsIt(*info, context);
     const KernelAction none;
     KernelAct(signal, &none, nullptr);
     if (sent) AskKernel(SYS_tgkill, AskKernel(SYS_getpid), AskKernel(SYS_gettid), signal);

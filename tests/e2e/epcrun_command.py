@@ -27,6 +27,14 @@ class Endings(EpcTest):
         done, stats = self.inside("8MiB", PYTHON, "-c", "import os; os.abort()")
         self.assertEqual((done.code, stats["signal"]), (128 + signal.SIGABRT, signal.SIGABRT))
 
+    def test_memory_that_is_gone(self):
+        path = self.folder / "file"
+        path.write_bytes(bytes(4096))
+        code = f"import mmap\nfile = open({str(path)!r}, 'r+b')\nmapped = mmap.mmap(file.fileno(), 4096)\nfile.truncate(0)\nmapped[0]"
+        done, stats = self.inside("8MiB", PYTHON, "-c", code)
+        self.assertEqual((done.code, stats["signal"]), (128 + signal.SIGBUS, signal.SIGBUS))
+        self.assertRegex(done.err, r"epcrun: SIGBUS ends the program: there is no memory at 0x[0-9a-f]+,")
+
     def test_killed_by_force(self):
         path = self.folder / "stats.json"
         epcrun, pid = self.running("8MiB", compiled("patterns"), 64, 2, 60, options=("--json", path))
