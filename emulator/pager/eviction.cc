@@ -117,9 +117,14 @@ void Residency::CopyOut(PageRecord** run, uint32_t count, const Mapping& mapping
   const Range range{run[0]->address, run[0]->address + count * kPageBytes};
   const uint64_t protect_ticks = Ticks();
   // Whoever writes meanwhile gets a SIGBUS, waits for the lock and finds the page evicted.
-  const long protected_now = user_fault.WriteProtect(range, true);
+  if (user_fault.WriteProtect(range, true) != 0) {
+    // Linux before 6.4 protects within one of its own mappings only, of which these may be two.
+    for (uint32_t i = 0; i < count; ++i) {
+      const uintptr_t at = run[i]->address;
+      EPC_CHECK(user_fault.WriteProtect({at, at + kPageBytes}, true) == 0);
+    }
+  }
   Count(record->mapping_ticks, Ticks() - protect_ticks);
-  EPC_CHECK(protected_now == 0);
   for (uint32_t i = 0; i < count; ++i) Seal(Plaintext(*run[i], mapping), *run[i]);
   const uint64_t drop_ticks = Ticks();
   const long dropped =

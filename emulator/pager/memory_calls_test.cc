@@ -282,6 +282,54 @@ TEST_P(MemoryCallsTest, PagesWithoutAccessAreEvictedAndComeBack) {
   pager.Unmap(other, 2 * kLimit);
 }
 
+/// Mappings of the kernel's that begin in [begin, begin + bytes).
+uint64_t KernelMappings(uintptr_t begin, uint64_t bytes) {
+  FILE* const maps = fopen("/proc/self/maps", "re");
+  uint64_t count = 0;
+  uintptr_t at = 0;
+  while (fscanf(maps, "%lx-%*[^\n]", &at) == 1) count += at >= begin && at < begin + bytes;
+  fclose(maps);
+  return count;
+}
+
+/// What is one stretch of memory here may be several mappings in the kernel, which no call of
+/// userfaultfd crosses: pages filled ahead, and runs of pages that go.
+TEST_P(MemoryCallsTest, NeighboursThatTheKernelDoesNotJoin) {
+  constexpr uint64_t kPart = 29 * kPageBytes;  // no multiple of what is filled at a time
+  for (const uint64_t limit : {kLimit, kUnlimited}) {
+    TestPager pager(limit, GetParam());
+    std::byte* const region = pager.Map(3 * kPart);
+    const auto begin = reinterpret_cast<uintptr_t>(region);
+    pager.Unmap(region, 3 * kPart);
+    const auto map_part = [&](uint64_t i) {
+      const SignalsBlocked blocked;
+      EXPECT_EQ(pager->Map(begin + i * kPart, kPart, kReadWrite,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                static_cast<long>(begin + i * kPart));
+    };
+    // Pages of the two outer parts before they are neighbours: their reverse maps (anon_vma)
+    // differ, so that what comes between them joins one of them only.
+    for (const uint64_t part : {0, 2}) {
+      map_part(part);
+      region[(part + 1) * kPart - 1] = std::byte{1};
+    }
+    map_part(1);
+    ASSERT_GE(KernelMappings(begin, 3 * kPart), 2u);
+    for (uint64_t i = 0; i < 3 * kPart; i += kPageBytes) {
+      region[i] = static_cast<std::byte>(i / kPageBytes);
+    }
+    {
+      const SignalsBlocked blocked;
+      pager->ShrinkTo(8 * kPageBytes);
+    }
+    EXPECT_LE(PresentPages(region, 3 * kPart), 8u);
+    for (uint64_t i = 0; i < 3 * kPart; i += kPageBytes) {
+      ASSERT_EQ(region[i], static_cast<std::byte>(i / kPageBytes)) << i / kPageBytes;
+    }
+    pager.Unmap(region, 3 * kPart);
+  }
+}
+
 TEST_P(MemoryCallsTest, NothingIsPopulatedOrHuge) {
   TestPager pager(kLimit, GetParam());
   const SignalsBlocked blocked;

@@ -234,6 +234,9 @@ Residency::Brought Residency::ZeroFill(PageRecord& page, const Mapping& mapping)
     const uint64_t begin_ticks = Ticks();
     uint64_t done = 0;
     result = user_fault.Copy(page.address, zeros_, FillCount(page, mapping) * kPageBytes, done);
+    // What is one mapping here may be two for the kernel, and no copy crosses from one to the
+    // other.
+    if (done == 0) result = user_fault.Copy(page.address, zeros_, kPageBytes, done);
     Count(record->mapping_ticks, Ticks() - begin_ticks);
     filled = done / kPageBytes;
     if (filled != 0) result = 0;
