@@ -36,14 +36,21 @@ DistanceHistogram InsideDistances(const Json& page_level) {
   return distances;
 }
 
-/// Distinct pages of it, whether they were first touched in what is counted or before.
-double TouchedPages(const Json& findings) {
-  double bytes = 0;
-  for (const Json& kind : findings.at("memory")) {
-    if (!IsOutside(kind.at("kind").get<std::string>()))
-      bytes += kind.at("touched_bytes").get<double>();
+/// Distinct bytes inside, in pages, whether they were first touched in what is counted or before.
+/// By kind of memory; where a plan's pool holds one kind after the other on the same pages, by
+/// mapping.
+uint64_t TouchedBytes(const Json& findings) {
+  const Json& kinds = findings.at("memory");
+  const bool is_planned = std::any_of(kinds.begin(), kinds.end(), [](const Json& kind) {
+    return kind.at("kind") == "weights" || kind.at("kind") == "activations";
+  });
+  uint64_t bytes = 0;
+  for (const Json& part : is_planned ? findings.at("mappings") : kinds) {
+    if (!IsOutside(part.at("kind").get<std::string>())) {
+      bytes += part.at("touched_bytes").get<uint64_t>();
+    }
   }
-  return bytes / kPageBytes;
+  return bytes;
 }
 
 void AdviseSize(const Json& findings, std::vector<Advice>& advice) {
@@ -54,7 +61,7 @@ void AdviseSize(const Json& findings, std::vector<Advice>& advice) {
                     fmt::format("give it {} of secure memory beside what is pinned",
                                 FormatBytes(knee << kPageShift)),
                     fmt::format("knee of the page miss curve (LRU); it touches {} in all",
-                                FormatBytes(findings.at("peak_bytes").get<uint64_t>())),
+                                FormatBytes(TouchedBytes(findings))),
                     fmt::format("{:.0f} page loads there, {:.0f} at half of it",
                                 distances.Misses(knee) - distances.cold(),
                                 distances.Misses(knee / 2) - distances.cold()),
@@ -94,11 +101,13 @@ std::string NameOf(const Json& mapping) {
                      FormatBytes(mapping.at("touched_bytes").get<uint64_t>()));
 }
 
-/// What is known of it comes from its allocations instead.
-bool IsKnownByObjects(const Json& findings, const Json& mapping) {
-  const Json& kind = mapping.at("kind");
-  return findings.contains("objects") && !findings.at("objects").empty() &&
-         (kind == "heap" || kind == "anonymous");
+/// Memory that lies outside loads no page and needs no room inside. What is allocated on the heap
+/// is advised on by allocation instead.
+bool IsToBeAdvisedOn(const Json& mapping, const Json& findings) {
+  const auto kind = mapping.at("kind").get<std::string>();
+  if (IsOutside(kind)) return false;
+  const bool has_objects = findings.contains("objects") && !findings.at("objects").empty();
+  return !has_objects || (kind != "heap" && kind != "anonymous");
 }
 
 /// Memory that is walked over again and again from end to end, further than an EPC reaches.
@@ -109,7 +118,7 @@ void AdviseBands(const Json& findings, std::vector<Advice>& advice) {
   }
   size_t given = 0;
   for (const Json& mapping : findings.at("mappings")) {
-    if (IsKnownByObjects(findings, mapping)) continue;
+    if (!IsToBeAdvisedOn(mapping, findings)) continue;
     const uint64_t distance = mapping.at("page_distance_median").get<uint64_t>() << kPageShift;
     const uint64_t returns = mapping.at("page_returns").get<uint64_t>();
     const uint64_t bytes = mapping.at("touched_bytes").get<uint64_t>();
@@ -128,7 +137,7 @@ void AdviseBands(const Json& findings, std::vector<Advice>& advice) {
 void AdviseStreams(const Json& findings, std::vector<Advice>& advice) {
   size_t given = 0;
   for (const Json& mapping : findings.at("mappings")) {
-    if (IsKnownByObjects(findings, mapping)) continue;
+    if (!IsToBeAdvisedOn(mapping, findings)) continue;
     const uint64_t bytes = mapping.at("touched_bytes").get<uint64_t>();
     const uint64_t read = mapping.at("read_bytes").get<uint64_t>();
     if (bytes < kMappingBytesLeast || read < bytes / 2 || read > bytes + bytes / 4) continue;
@@ -179,7 +188,8 @@ void AdvisePinned(const Json& findings, std::vector<Advice>& advice) {
 uint64_t KneeBytes(const Json& findings) {
   const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
   // Of a part of a run, whose pages may have been touched before it, none may be cold.
-  const double touched = std::max(TouchedPages(findings), distances.cold());
+  const auto touched_pages = static_cast<double>(TouchedBytes(findings) / kPageBytes);
+  const double touched = std::max(touched_pages, distances.cold());
   const uint64_t pages = distances.CapacityFor(touched * (1 + kFewReloads));
   return pages == kCold ? 0 : pages << kPageShift;
 }

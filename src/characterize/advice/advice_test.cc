@@ -25,6 +25,8 @@ Json Findings() {
   TraceAnalysis analysis(settings);
   analysis.Map({MemoryKind::kAnonymous, true, kBase, 4 << 20, "", false});
   analysis.Map({MemoryKind::kAnonymous, true, 2 * kBase, 3 << 20, "", false});
+  analysis.Map({MemoryKind::kFile, false, 3 * kBase, 5 << 20, "sealed outside", false});
+  Walk(analysis, 3 * kBase, 1280, 1);
   Walk(analysis, kBase, 1024, 5);
   Walk(analysis, 2 * kBase, 768, 1);
   analysis.Settle();
