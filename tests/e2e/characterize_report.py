@@ -130,7 +130,7 @@ def full_report():
              "reuse": [level_of(PAGE, 160_000, 1), level_of(64, 9_000_000, 40, exact=False)],
              "working_set": {"window_accesses": WINDOW, "pages": pages},
              "timeline": {"window_accesses": WINDOW, "pages": pages,
-                          "loads": [[max(0, page - epc // PAGE) for epc in EPC] for page in pages]},
+                          "loads": [[max(0, page - epc // PAGE) for page in pages] for epc in EPC]},
              "epc": {"run_pages_max": 16, "first_touches": 160_000, "pinned_bytes": 135_168,
                      "sizes": [{"bytes": epc, "loads": loads, "evictions": loads + 9_000, "lru_loads": loads + 600,
                                 "measured": {"loads": loads - 40, "evictions": loads + 8_000, "first_touches": 160_010,
@@ -239,6 +239,8 @@ window.addEventListener("load", () => setTimeout(() => {
   document.querySelectorAll("#functions-table th button")[0].click();
   is("pokeSorted", document.querySelector("#functions-table tbody td").textContent.startsWith("+0x1234"));
   is("pokeTimeline", option("timeline-chart").series.length === 6);
+  is("pokeLoads", option("timeline-chart").series.slice(1, 5).every((series, size) =>
+    series.data.length === windowPages.length + 1 && series.data[21][1] === found.timeline.loads[size][21]));
   const tipOf = (id, seriesIndex, dataIndex) => {
     echarts.getInstanceByDom(document.getElementById(id)).dispatchAction({type: "showTip", seriesIndex, dataIndex});
     return (document.querySelector(`#${id} .tip`) || {}).textContent || "";
@@ -256,6 +258,14 @@ window.addEventListener("load", () => setTimeout(() => {
 """
 
 
+# The timeline's curves of page loads, without the point that ends each.
+DRAWN_LOADS = """
+window.addEventListener("load", () => setTimeout(() => {
+  const drawn = echarts.getInstanceByDom(document.getElementById("timeline-chart")).getOption().series;
+  document.documentElement.dataset.pokeLoads = drawn.filter(({name}) => name.startsWith("loads at"))
+    .map(({data}) => data.slice(0, -1).map(point => point[1]).join(" ")).join(";");
+}, 200));
+"""
 ALL_SECTIONS = "advice paging blame timeline layers reuse mix transitions objects paths functions mappings small marks"
 
 
@@ -310,7 +320,7 @@ class ReportPage(browser.PageTest):
 
     def test_answers_to_a_hand(self):
         pokes = self.poked(self.page(full_report()), POKES)
-        self.assertEqual(len(pokes), 16, pokes)
+        self.assertEqual(len(pokes), 17, pokes)
         self.assertEqual(set(pokes.values()), {"yes"}, pokes)
 
     def test_draws_as_much_as_findings_hold(self):
@@ -319,8 +329,7 @@ class ReportPage(browser.PageTest):
             found[key] = [found[key][at % len(found[key])] for at in range(most)]
         first = found["epc"]["sizes"][0]
         found["epc"]["sizes"] = [{**first, "bytes": (at + 1) * MIB} for at in range(16)]
-        for window in found["timeline"]["loads"]:
-            window *= 4
+        found["timeline"]["loads"] *= 4
         self.assert_draws(found, ALL_SECTIONS, 6)
 
     def test_prints(self):
@@ -353,6 +362,9 @@ class CharacterizeReport(unittest.TestCase):
         for section in ("advice", "paging", "timeline", "reuse", "mix", "transitions", "mappings"):
             self.assertIn(section, told["sections"].split())
         self.assertEqual(int(told["rows"]), tables_rows(done.json))
+        curves = page.poked(path, DRAWN_LOADS)["poke-loads"].split(";")
+        self.assertEqual(curves, [" ".join(map(str, windows)) for windows in done.json["timeline"]["loads"]])
+        self.assertGreater(sum(map(int, curves[0].split())), 0)
 
 
 if __name__ == "__main__":

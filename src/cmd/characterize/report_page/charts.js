@@ -95,14 +95,27 @@ const countsAxis = (name, more = {}) =>
     axisLabel: {formatter: shortText, ...more.axisLabel},
   });
 
-// Powers of two between the ends of a logarithmic axis, at most a dozen.
-function octaveTicks(from, to) {
-  const octaves = Math.log2(to / from),
-    step = Math.max(1, Math.ceil(octaves / 12));
+// Powers of `base` between the ends of a logarithmic axis, at most `most`.
+function powerTicks(base, from, to, most) {
+  const power = value => Math.log(value) / Math.log(base) - 1e-9,
+    step = Math.max(1, Math.ceil(power(to / from) / most));
   const ticks = [];
-  for (let power = Math.ceil(Math.log2(from) / step) * step; 2 ** power <= to; power += step)
-    ticks.push(2 ** power);
+  for (let at = Math.ceil(power(from) / step) * step; base ** at <= to; at += step) ticks.push(base ** at);
   return ticks;
+}
+
+// A logarithmic axis of counts from 1.
+function logCountsAxis(name, most, more = {}) {
+  const max = 10 ** Math.max(1, Math.ceil(Math.log10(most)));
+  const ticks = powerTicks(10, 1, max, 6);
+  return axisStyle(name, {
+    type: "log",
+    min: 1,
+    max,
+    ...more,
+    axisLabel: {formatter: shortText, customValues: ticks},
+    axisTick: {customValues: ticks, lineStyle: {color: cssColor("line")}},
+  });
 }
 
 // facts: [[name, value]], and [name, value, colour] for what has one in the chart.

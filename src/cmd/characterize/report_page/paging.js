@@ -181,7 +181,7 @@ function lruSeries(shown, level, xMax) {
 }
 
 function memoryAxis(name, min, max) {
-  const ticks = octaveTicks(min, max);
+  const ticks = powerTicks(2, min, max, 12);
   return axisStyle(name, {
     type: "log",
     logBase: 2,

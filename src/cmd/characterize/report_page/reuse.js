@@ -90,12 +90,9 @@ function reuseOption() {
       splitLine: {show: false},
       axisTick: {show: false},
     }),
-    yAxis: axisStyle("touches", {
-      type: logarithmic ? "log" : "value",
-      nameGap: 52,
-      ...(logarithmic ? {min: 1} : {}),
-      axisLabel: {formatter: shortText},
-    }),
+    yAxis: logarithmic
+      ? logCountsAxis("touches", Math.max(...counts(sumRow)), {nameGap: 52})
+      : countsAxis("touches", {nameGap: 52}),
     series,
   };
 }

@@ -5,7 +5,7 @@ const ROW_HEIGHT = 17;
 const PIXELS_A_CHARACTER = 7.4;
 const windows = found.timeline || found.working_set || {};
 const windowPages = listOf("pages", windows);
-const windowLoads = listOf("loads", found.timeline);
+const windowLoads = listOf("loads", found.timeline); // by EPC size, then by window
 
 const shortName = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
 
@@ -92,9 +92,9 @@ function windowTip(items) {
   const width = windows.window_accesses;
   return tip(`${countText(index * width)} to ${countText((index + 1) * width)} accesses`, [
     ["working set", bytesText(windowPages[index] * PAGE_BYTES)],
-    ...(windowLoads[index] || []).map((loads, size) => [
+    ...windowLoads.map((loads, size) => [
       `loads at ${sizeNames[size]}`,
-      exactText(loads),
+      exactText(loads[index]),
       sizeColor(size),
     ]),
   ]);
@@ -139,7 +139,7 @@ function loadSeries(axis) {
     step: "end",
     xAxisIndex: axis,
     yAxisIndex: axis,
-    data: stairs(windowLoads, loads => loads[size]),
+    data: stairs(windowLoads[size] || [], loads => loads),
     symbol: "none",
     lineStyle: {color: sizeColor(size), width: 1.5},
     itemStyle: {color: sizeColor(size)},
