@@ -13,7 +13,7 @@ NETWORK@SIDE is the network for inputs of SIDE x SIDE.
 
 OUTDIR/runs has a run's JSON and what it said, OUTDIR/pages its report. What is there is not made again, so an interrupted study goes
 on where it stopped. The tables (characterize.md) and the plot (characterize_curves.svg; needs python3-matplotlib) are written again after
-each run. All of it takes about an hour and a half of one core (--spans steady: one), --quick some 20 minutes. A trace that takes longer
+each run. All of it takes some two hours of one core (as much with --spans steady --measure), --quick some 20 minutes. A trace that takes longer
 than --minutes is cut short and marked as partial. Needs qemu-user, darknet, python3-numpy and python3-onnx.
 """
 

@@ -291,7 +291,7 @@ def plot(kept, path):
     if pyplot is None or not found:
         return
     from matplotlib import ticker
-    columns = min(4, len(found))
+    columns = min(3, len(found))
     lines = -(-len(found) // columns)
     figure, grid = pyplot.subplots(lines, columns, figsize=(3.1 * columns, 2.5 * lines + 0.6), sharex=True, squeeze=False)
     for axes in grid.flat[len(found):]:
