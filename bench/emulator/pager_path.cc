@@ -15,7 +15,7 @@ epc::Pager* serving = nullptr;
 
 void OnBusError(int, siginfo_t* info, void*) {
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
-  if (serving == nullptr || serving->Fault(address, true) != epc::FaultOutcome::kServed) {
+  if (serving == nullptr || serving->Fault(address) != epc::FaultOutcome::kServed) {
     std::abort();
   }
 }

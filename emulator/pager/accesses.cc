@@ -1,7 +1,6 @@
 // Accesses to pages: the program's faults, and the kernel's, for which pages are held.
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 
 #include "emulator/pager/fatal.h"
 #include "emulator/pager/pager.h"
@@ -9,13 +8,6 @@
 
 namespace coracle::epc {
 namespace {
-
-/// Reads the program's memory at `address`, which may lie anywhere. Bytes read; negative: none.
-long Read(const Residency& r, uintptr_t address, void* to, uint64_t bytes) {
-  const iovec local{to, bytes};
-  const iovec remote{reinterpret_cast<void*>(address), bytes};
-  return RawCall(SYS_process_vm_readv, r.process, AsLong(&local), 1, AsLong(&remote), 1, 0);
-}
 
 /// Appends [begin, end), to the last range if it goes on there. False: no place.
 bool Append(Hold& hold, Range range) {
@@ -78,7 +70,7 @@ HoldOutcome HoldPages(Residency& r, Range range, ThreadCounters* thread) {
 
 }  // namespace
 
-FaultOutcome Pager::Fault(uintptr_t address, bool /*write*/, ThreadCounters* thread) {
+FaultOutcome Pager::Fault(uintptr_t address, ThreadCounters* thread) {
   Residency& r = *residency_;
   const uint64_t begin_ticks = Ticks();
   r.lock.Acquire();
@@ -134,43 +126,6 @@ void Pager::Release(Hold& hold) {
   for (uint32_t i = 0; i < hold.count; ++i) ReleaseRange(*residency_, hold.ranges[i]);
   hold.count = 0;
   residency_->Publish();
-}
-
-long Pager::HoldString(uintptr_t begin, uint64_t most, Hold& hold) {
-  uint64_t length = 0;
-  while (length < most) {
-    const uintptr_t at = begin + length;
-    char piece[256];
-    uint64_t bytes = kPageBytes - at % kPageBytes;
-    if (bytes > sizeof(piece)) bytes = sizeof(piece);
-    if (bytes > most - length) bytes = most - length;
-    // Each page once: the pieces after a page's first one are held already.
-    const bool is_new_page = length == 0 || at % kPageBytes == 0;
-    if (is_new_page && HoldBytes(at, 1, hold) != HoldOutcome::kHeld) return -1;
-    const long got = Read(*residency_, at, piece, bytes);
-    if (got <= 0) return -1;
-    for (long i = 0; i < got; ++i) {
-      if (piece[i] == 0) return static_cast<long>(length) + i;
-    }
-    length += static_cast<uint64_t>(got);
-  }
-  return static_cast<long>(most);
-}
-
-HoldOutcome Pager::HoldStrings(uintptr_t pointers, Hold& hold) {
-  constexpr uint64_t kStringMax = 32 * kPageBytes;  // MAX_ARG_STRLEN
-  for (uintptr_t at = pointers;; at += sizeof(uintptr_t)) {
-    if (at == pointers || at % kPageBytes == 0) {
-      const HoldOutcome outcome = HoldBytes(at, sizeof(uintptr_t), hold);
-      if (outcome != HoldOutcome::kHeld) return outcome;
-    }
-    uintptr_t string = 0;
-    if (Read(*residency_, at, &string, sizeof(string)) != sizeof(string)) {
-      return HoldOutcome::kNotMapped;
-    }
-    if (string == 0) return HoldOutcome::kHeld;
-    if (HoldString(string, kStringMax, hold) < 0) return HoldOutcome::kNotMapped;
-  }
 }
 
 }  // namespace coracle::epc

@@ -179,37 +179,6 @@ TEST_P(AccessesTest, HoldsSurviveThePagesEnd) {
   pager.Unmap(other, 2 * kLimit);
 }
 
-TEST_P(AccessesTest, StringsAndTheirArrays) {
-  TestPager pager(kLimit, GetParam());
-  std::byte* region = pager.Map(16 * kPageBytes);
-  std::byte* other = pager.Map(2 * kLimit);
-  char* text = reinterpret_cast<char*>(region) + kPageBytes - 3;
-  std::strcpy(text, "across a page's end");
-  auto** array = reinterpret_cast<char**>(region + 8 * kPageBytes - 8);
-  array[0] = text;
-  array[1] = reinterpret_cast<char*>(region) + 4 * kPageBytes;
-  array[2] = nullptr;
-  Press(other);
-  const SignalsBlocked blocked;
-  Hold hold;
-  EXPECT_EQ(pager->HoldString(AddressOf(text), 4096, hold), 19);
-  EXPECT_EQ(PresentPages(region, 2 * kPageBytes), 2u);
-  pager->Release(hold);
-  EXPECT_EQ(pager->HoldString(AddressOf(text), 5, hold), 5);
-  pager->Release(hold);
-  EXPECT_EQ(pager->HoldString(8, 100, hold), -1);
-  pager->Release(hold);
-  EXPECT_EQ(pager->HoldStrings(AddressOf(array), hold), HoldOutcome::kHeld);
-  EXPECT_EQ(PresentPages(region, 9 * kPageBytes), 5u);
-  pager->Release(hold);
-  array = reinterpret_cast<char**>(8);
-  EXPECT_EQ(pager->HoldStrings(AddressOf(array), hold), HoldOutcome::kNotMapped);
-  pager->Release(hold);
-  EXPECT_EQ(pager.record().pinned_bytes, 0u);
-  EXPECT_EQ(pager->Unmap(AddressOf(region), 16 * kPageBytes), 0);
-  EXPECT_EQ(pager->Unmap(AddressOf(other), 2 * kLimit), 0);
-}
-
 TEST_P(AccessesTest, ThreadsHoldUnderPressure) {
   TestPager pager(kLimit, GetParam());
   constexpr uint64_t kThreads = 3;

@@ -106,7 +106,7 @@ class Pager {
 
   /// Serves a SIGBUS at `address`; counts it for `thread` (the caller's own; may be null). If an
   /// evicted page does not open, it ends the process with kTamperedExitCode and one line on stderr.
-  FaultOutcome Fault(uintptr_t address, bool write, ThreadCounters* thread = nullptr);
+  FaultOutcome Fault(uintptr_t address, ThreadCounters* thread = nullptr);
 
   /// Makes all pages of [begin, begin + bytes) that are ours present (first touches become zero
   /// pages) and keeps them so. Any alignment. `bytes` == 0: nothing. Pages that are not ours need
@@ -117,11 +117,6 @@ class Pager {
   uint64_t HoldBytesMax() const;
   /// Releases all of `hold` and empties it.
   void Release(Hold& hold);
-  /// Length of the zero-terminated string at `begin`, at most `most`, touching only held pages.
-  /// -1: not mapped. The string's pages are added to `hold`.
-  long HoldString(uintptr_t begin, uint64_t most, Hold& hold);
-  /// Holds an array of pointers that ends with null (argv), and the strings that they point to.
-  HoldOutcome HoldStrings(uintptr_t pointers, Hold& hold);
 
   // Fork. BeforeFork locks the pager; exactly one of the others follows in each process.
 

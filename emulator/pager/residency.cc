@@ -40,7 +40,6 @@ const char* Residency::Init(RunRecord* run, bool use_moves) {
   const long opened_memory =
       RawCall(SYS_openat, AT_FDCWD, AsLong("/proc/self/mem"), O_RDWR | O_CLOEXEC);
   if (!IsError(opened_memory)) memory_descriptor = RaiseDescriptor(static_cast<int>(opened_memory));
-  process = static_cast<int>(RawCall(SYS_getpid));
   program_break = static_cast<uintptr_t>(RawCall(SYS_brk, 0));
   return nullptr;
 }
@@ -68,7 +67,6 @@ void Residency::BeginAnew() {
   if (user_fault.Open() != 0) Die(nullptr, RunState::kRefused, "epcrun: child: no userfaultfd");
   const long opened = RawCall(SYS_openat, AT_FDCWD, AsLong("/proc/self/mem"), O_RDWR | O_CLOEXEC);
   memory_descriptor = IsError(opened) ? -1 : RaiseDescriptor(static_cast<int>(opened));
-  process = static_cast<int>(RawCall(SYS_getpid));
   DropFrames();
   for (const Mapping* at = mappings.FirstEndingPast(0); at != nullptr;) {
     const Mapping mapping = *at;

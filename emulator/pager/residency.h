@@ -96,7 +96,6 @@ class Residency {
   SealedStore store;
   UserFault user_fault;
   uintptr_t program_break = 0;
-  int process = 0;
   int memory_descriptor = -1;  ///< /proc/self/mem; -1: refused
 
  private:

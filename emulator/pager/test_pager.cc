@@ -17,7 +17,7 @@ std::atomic<Pager*> installed{nullptr};
 void OnBusError(int, siginfo_t* info, void*) {
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   Pager* pager = installed.load();
-  if (pager != nullptr && pager->Fault(address, false) == FaultOutcome::kServed) return;
+  if (pager != nullptr && pager->Fault(address) == FaultOutcome::kServed) return;
   constexpr char kLine[] = "test: a SIGBUS that is not the pager's\n";
   static_cast<void>(!write(2, kLine, sizeof(kLine) - 1));
   _exit(99);

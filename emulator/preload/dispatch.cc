@@ -11,8 +11,7 @@
 namespace coracle::epc {
 namespace {
 
-constexpr uint64_t kWriteFault = 2;  // the page fault's error code, Intel SDM vol. 3, 4.7
-constexpr int kUserDispatch = 2;     // SYS_USER_DISPATCH
+constexpr int kUserDispatch = 2;  // SYS_USER_DISPATCH
 
 long Answer(Call& call) {
   const SystemCall* const entry = FindSystemCall(call.number);
@@ -71,14 +70,11 @@ using namespace coracle::epc;  // NOLINT: the functions below are the library's 
 
 void epcrun_on_fault(int signal, siginfo_t* info, void* context) {
   Process& process = *the_process;
-  const auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   const bool is_fault = info->si_code > 0;
-  if (is_fault) {
-    const bool write = (static_cast<uint64_t>(registers[REG_ERR]) & kWriteFault) != 0;
-    const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
-    if (process.pager->Fault(address, write, BlockAround(context).counters) ==
-        FaultOutcome::kServed)
-      return;
+  if (is_fault &&
+      process.pager->Fault(address, BlockAround(context).counters) == FaultOutcome::kServed) {
+    return;
   }
   process.actions.DeliverToProgram(signal, info, context);
 }
