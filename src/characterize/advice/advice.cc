@@ -57,13 +57,15 @@ void AdviseSize(const Json& findings, std::vector<Advice>& advice) {
   const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
   const uint64_t knee = KneeBytes(findings) >> kPageShift;
   if (knee < 2) return;
+  const uint64_t touched_bytes = TouchedBytes(findings);
+  const bool holds_all = knee << kPageShift >= touched_bytes;
   advice.push_back({Remedy::kSize,
                     fmt::format("give it {} of secure memory beside what is pinned",
                                 FormatBytes(knee << kPageShift)),
                     fmt::format("knee of the page miss curve (LRU); it touches {} in all",
-                                FormatBytes(TouchedBytes(findings))),
+                                FormatBytes(touched_bytes)),
                     fmt::format("{:.0f} page loads there, {:.0f} at half of it",
-                                distances.Misses(knee) - distances.cold(),
+                                holds_all ? 0 : distances.Misses(knee) - distances.cold(),
                                 distances.Misses(knee / 2) - distances.cold()),
                     {}});
 }
@@ -187,11 +189,13 @@ void AdvisePinned(const Json& findings, std::vector<Advice>& advice) {
 
 uint64_t KneeBytes(const Json& findings) {
   const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
+  const uint64_t touched_bytes = TouchedBytes(findings);
   // Of a part of a run, whose pages may have been touched before it, none may be cold.
-  const auto touched_pages = static_cast<double>(TouchedBytes(findings) / kPageBytes);
-  const double touched = std::max(touched_pages, distances.cold());
+  const double touched =
+      std::max(static_cast<double>(touched_bytes / kPageBytes), distances.cold());
   const uint64_t pages = distances.CapacityFor(touched * (1 + kFewReloads));
-  return pages == kCold ? 0 : pages << kPageShift;
+  // Distances count what lies outside too, but what holds all pages inside loads none again.
+  return pages == kCold ? 0 : std::min(pages << kPageShift, touched_bytes);
 }
 
 Json AdviceJson(const std::vector<Advice>& advice) {

@@ -37,6 +37,15 @@ uint64_t BesideThePool(const Json& findings) {
   return bytes;
 }
 
+/// At each EPC that holds `bytes`: at most a tenth of its pages are loaded, as at a knee.
+bool LoadsLittleFrom(uint64_t bytes, const Json& findings) {
+  const Json& sizes = findings.at("epc").at("sizes");
+  return std::all_of(sizes.begin(), sizes.end(), [bytes](const Json& size) {
+    return size.at("bytes").get<uint64_t>() < bytes ||
+           size.at("loads").get<uint64_t>() <= bytes / characterize::kPageBytes / 10;
+  });
+}
+
 /// Of LoadsJson(): the smallest size. Requires: there is one.
 const Json& AtSmallest(const Json& loads) {
   return *std::ranges::min_element(loads, {},
@@ -157,7 +166,8 @@ Json PlannedText::CheckedPlan(const Json& after, uint64_t pool_bytes) const {
   const uint64_t beside = BesideThePool(after);
   const uint64_t predicted = pool_bytes + beside;
   const bool as_planned =
-      static_cast<double>(knee_after) <= kKneeTolerance * static_cast<double>(predicted);
+      static_cast<double>(knee_after) <= kKneeTolerance * static_cast<double>(predicted) &&
+      LoadsLittleFrom(predicted, after);
   return {
       {"before", {{"knee_bytes", knee_before}, {"loads", LoadsJson(report_)}}},
       {"after",
