@@ -22,6 +22,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -45,7 +46,8 @@ def shown(command, arguments):
         places.append((library, "build/assets/ort/libonnxruntime.so.1"))
     words = [str(part) for part in command]
     for folder, name in places:
-        words = [name + word.removeprefix(str(folder)) if word == str(folder) or word.startswith(f"{folder}/") else word for word in words]
+        # On its own or as NAME=FILE.
+        words = [re.sub(rf"(^|=){re.escape(str(folder))}(?=/|$)", rf"\g<1>{name}", word) for word in words]
     return " ".join(words).replace(" ./", " ")
 
 
