@@ -26,15 +26,10 @@ Json MemoryJson(const TraceAnalysis& analysis) {
 
 Json MappingsJson(const TraceAnalysis& analysis) {
   const auto& uses = analysis.mapping_uses();
-  std::vector<size_t> order;
-  for (size_t i = 0; i < uses.size(); ++i) {
-    if (uses[i].pages != 0) order.push_back(i);
-  }
-  std::sort(order.begin(), order.end(),
-            [&uses](size_t a, size_t b) { return uses[a].pages > uses[b].pages; });
-  if (order.size() > kMappingsListed) order.resize(kMappingsListed);
   Json json = Json::array();
-  for (const size_t i : order) {
+  for (const size_t i : Largest(uses, kMappingsListed,
+                                [](const TraceAnalysis::MappingUse& use) { return use.pages; })) {
+    if (uses[i].pages == 0) break;
     const Mapping& mapping = analysis.map().mappings()[i];
     Json one = {{"index", i},
                 {"kind", MemoryKindName(mapping.kind)},
@@ -100,16 +95,13 @@ Json CallsJson(const std::map<int64_t, SystemCallLog::Counts>& calls) {
   Json json = Json::array();
   for (const auto& [number, counts] : calls) {
     if (counts.calls == 0) continue;
-    const std::string_view name = SystemCallName(number);
-    json.push_back({{"name", name.empty() ? "number " + std::to_string(number) : std::string(name)},
-                    {"calls", counts.calls},
-                    {"errors", counts.errors}});
+    json.push_back(
+        {{"name", SystemCallName(number)}, {"calls", counts.calls}, {"errors", counts.errors}});
   }
   return json;
 }
 
-Json TimelineJson(const TraceAnalysis& analysis) {
-  const WorkingSet::Windows windows = analysis.working_set().Finest();
+Json TimelineJson(const TraceAnalysis& analysis, const WorkingSet::Windows& windows) {
   Json loads = Json::array();
   for (size_t i = 0; i < analysis.epc().size(); ++i) {
     std::vector<uint64_t> one = analysis.timeline().Windows(i, windows.shift);
@@ -179,7 +171,7 @@ Json AnalysisJson(const TraceAnalysis& analysis, const TraceNames& names) {
                {"reuse", std::move(reuse)},
                {"working_set",
                 {{"window_accesses", uint64_t{1} << windows.shift}, {"pages", windows.pages}}},
-               {"timeline", TimelineJson(analysis)},
+               {"timeline", TimelineJson(analysis, windows)},
                {"epc", EpcJson(analysis)},
                {"marks", MarksJson(analysis)}};
   json.update(PartsJson(analysis, names));

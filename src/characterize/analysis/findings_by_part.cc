@@ -1,6 +1,5 @@
 #include "characterize/analysis/findings_by_part.h"
 
-#include <algorithm>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -28,17 +27,6 @@ Json PathJson(CallPathIndex path, const TraceNames& names) {
 
 /// Null for never.
 Json TimeJson(uint64_t time) { return time == ObjectMap::kNever ? Json() : Json(time); }
-
-/// The positions in `items` of the `listed` items with the largest key; of equals the first ones.
-template <typename Item, typename Key>
-std::vector<size_t> Largest(const std::vector<Item>& items, size_t listed, Key key) {
-  std::vector<size_t> order(items.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return key(items[a]) > key(items[b]); });
-  if (order.size() > listed) order.resize(listed);
-  return order;
-}
 
 Json FunctionsJson(const TraceAnalysis& analysis, const TraceNames& names) {
   const auto& uses = analysis.functions().uses();

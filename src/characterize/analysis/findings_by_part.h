@@ -2,7 +2,10 @@
 // call path that asked for it, by layer. Part of findings.h's AnalysisJson.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 #include "characterize/analysis/findings.h"
 
@@ -18,6 +21,17 @@ inline constexpr size_t kAccessorsListed = 4;   ///< by bytes
 Json PartsJson(const TraceAnalysis& analysis, const TraceNames& names);
 
 // What both files write in one way.
+
+/// The positions in `items` of the `listed` items with the largest key; of equals the first ones.
+template <typename Item, typename Key>
+std::vector<size_t> Largest(const std::vector<Item>& items, size_t listed, Key key) {
+  std::vector<size_t> order(items.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return key(items[a]) > key(items[b]); });
+  if (order.size() > listed) order.resize(listed);
+  return order;
+}
 
 /// A whole number where it is one.
 Json Number(double value);

@@ -38,7 +38,7 @@ TEST(FindingsByPart, NameFunctionsBlocksPathsAndLayers) {
   analysis.Map({MemoryKind::kAnonymous, true, kBase, 200 * kPageBytes, "", false});
   analysis.Allocate(kBase, 64 * kPageBytes, CallPathIndex{1});
   analysis.Allocate(kBase + 64 * kPageBytes, kPageBytes, CallPathIndex{1});
-  analysis.SetRegions({{kBase, 64 * kPageBytes, MemoryKind::kWorkspace, "columns"}});
+  analysis.SetRegions({{kBase, 64 * kPageBytes, MemoryKind::kWorkspace}});
   analysis.BeginLayer("conv1");
   for (int turn = 0; turn < 2; ++turn) {
     for (uint64_t page = 0; page < 64; ++page) Write(analysis, kBase + page * kPageBytes, 1);

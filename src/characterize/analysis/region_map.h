@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "characterize/program/memory_map.h"
@@ -15,7 +14,6 @@ struct Region {
   uint64_t begin = 0;
   uint64_t bytes = 0;
   MemoryKind kind = MemoryKind::kUnknown;
-  std::string name;
 };
 
 class RegionMap {

@@ -17,7 +17,7 @@ TEST(RegionMap, EqualsASearchOfAllRegions) {
     std::vector<Region> regions;
     for (uint64_t left = random() % 12; left > 0; --left) {
       regions.push_back({random() % (kLines * kLineBytes), random() % 2000,
-                         static_cast<MemoryKind>(random() % kMemoryKindCount), ""});
+                         static_cast<MemoryKind>(random() % kMemoryKindCount)});
     }
     RegionMap map;
     map.Set(regions);
@@ -47,7 +47,7 @@ TEST(RegionMap, TakesWhateverItIsTold) {
   RegionMap map;
   EXPECT_TRUE(map.empty());
   EXPECT_FALSE(map.Find(5).named);
-  map.Set({{UINT64_MAX - 10, 100, MemoryKind::kWeights, ""}, {64, 0, MemoryKind::kWeights, ""}});
+  map.Set({{UINT64_MAX - 10, 100, MemoryKind::kWeights}, {64, 0, MemoryKind::kWeights}});
   EXPECT_TRUE(map.Find(UINT64_MAX >> kLineShift).named);
   EXPECT_FALSE(map.Find(1).named);
   map.Set({});

@@ -75,7 +75,7 @@ bool IsProcess(const SystemCall& call) {
 }  // namespace
 
 void SystemCallLog::Enter(const SystemCall& call) {
-  ++(IsAnsweredByVdso(call) ? vdso_calls_ : calls_)[call.number].calls;
+  ++CountsOf(call).calls;
   if (call.number == SYS_execve || call.number == SYS_execveat) replaced_ = true;
 }
 
@@ -98,7 +98,7 @@ void SystemCallLog::Return(const SystemCall& call, int64_t result, TraceAnalysis
     return;
   }
   if (result < 0 && result >= kErrorLeast) {
-    ++(IsAnsweredByVdso(call) ? vdso_calls_ : calls_)[call.number].errors;
+    ++CountsOf(call).errors;
     return;
   }
   const auto value = static_cast<uint64_t>(result);
@@ -158,6 +158,10 @@ void SystemCallLog::ReturnFromMap(const SystemCall& call, uint64_t address,
     if (follows_data) mapping.kind = MemoryKind::kProgramData;
   }
   analysis.Map(std::move(mapping));
+}
+
+SystemCallLog::Counts& SystemCallLog::CountsOf(const SystemCall& call) {
+  return (IsAnsweredByVdso(call) ? vdso_calls_ : calls_)[call.number];
 }
 
 uint64_t SystemCallLog::CallsOf(int64_t number) const {

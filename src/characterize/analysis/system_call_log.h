@@ -54,6 +54,7 @@ class SystemCallLog {
   uint64_t signals_sent() const;
 
  private:
+  Counts& CountsOf(const SystemCall& call);
   uint64_t CallsOf(int64_t number) const;
   void ReturnFromMap(const SystemCall& call, uint64_t address, TraceAnalysis& analysis) const;
 

@@ -1,6 +1,7 @@
 #include "characterize/analysis/system_calls.h"
 
 #include <array>
+#include <string_view>
 
 namespace coracle::characterize {
 namespace {
@@ -71,9 +72,11 @@ constexpr auto kNames = std::to_array<std::string_view>({
 
 }  // namespace
 
-std::string_view SystemCallName(int64_t number) {
-  if (number < 0 || static_cast<uint64_t>(number) >= kNames.size()) return {};
-  return kNames[static_cast<size_t>(number)];
+std::string SystemCallName(int64_t number) {
+  const bool known = number >= 0 && static_cast<uint64_t>(number) < kNames.size() &&
+                     !kNames[static_cast<size_t>(number)].empty();
+  return known ? std::string(kNames[static_cast<size_t>(number)])
+               : "number " + std::to_string(number);
 }
 
 }  // namespace coracle::characterize

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
+#include <string>
 
 namespace coracle::characterize {
 
-/// "mmap"; empty for a number that has no call.
-std::string_view SystemCallName(int64_t number);
+/// "mmap"; "number 999" for a number that has no call.
+std::string SystemCallName(int64_t number);
 
 }  // namespace coracle::characterize

@@ -94,14 +94,14 @@ void TraceAnalysis::CountLoads(const Tally& tally, uint32_t memories) {
   if (tally.owner.block != ObjectMap::kNoBlock) objects_.CountLoads(tally.owner, memories);
 }
 
-DenseIds::Found TraceAnalysis::IdOf(uint64_t page) {
+uint32_t TraceAnalysis::IdOf(uint64_t page) {
   const DenseIds::Found found = page_ids_.FindOrAdd(page);
   if (found.id >= page_states_.size()) {
     page_states_.resize(size_t{found.id} + found.id / 2 + 64);
     line_bytes_.resize(page_states_.size() * kLinesPerPage, 0);
   }
   if (found.added) NamePage(page, page_states_[found.id]);
-  return found;
+  return found.id;
 }
 
 void TraceAnalysis::NamePage(uint64_t page, PageState& state) {
@@ -117,7 +117,7 @@ void TraceAnalysis::NamePage(uint64_t page, PageState& state) {
 void TraceAnalysis::OpenTally(Tally& tally, const AccessRun& run) {
   CloseTally(tally);
   const uint64_t page = run.line / kLinesPerPage;
-  tally.page_id = IdOf(page).id;
+  tally.page_id = IdOf(page);
   PageState& state = page_states_[tally.page_id];
   if (state.owner_version != objects_.version()) {
     state.owner = objects_.OwnerOf(page);
@@ -181,7 +181,7 @@ void TraceAnalysis::Map(Mapping mapping) {
   const bool filled = mapping.filled;
   map_.Add(std::move(mapping));
   for (uint64_t page = begin >> kPageShift; filled && page < end >> kPageShift; ++page) {
-    const uint32_t id = IdOf(page).id;
+    const uint32_t id = IdOf(page);
     page_states_[id].fresh = false;
     epc_.Touch(id, page, EpcCaches::Arrival::kFilled);
   }
@@ -205,7 +205,7 @@ void TraceAnalysis::Begin() {
     for (uint64_t page = mapping.begin >> kPageShift; page < end >> kPageShift; ++page) {
       const MemoryMap::Piece* piece = map_.Find(page << kPageShift);
       if (piece == nullptr || Position(piece->mapping) != i) continue;
-      page_states_[IdOf(page).id].evictable = true;
+      page_states_[IdOf(page)].evictable = true;
     }
   }
   // It takes over what is there by its address.

@@ -95,7 +95,6 @@ class TraceAnalysis {
 
   // Findings, at any moment after Settle.
 
-  using Volume = characterize::Volume;
   struct MappingUse {
     Volume volume;
     uint64_t pages = 0;         ///< that were touched
@@ -165,7 +164,7 @@ class TraceAnalysis {
   void Consume(const AccessRun& run);
   void EnterPage(uint64_t page, const Tally& tally, uint64_t touches);
   void CountLoads(const Tally& tally, uint32_t memories);
-  DenseIds::Found IdOf(uint64_t page);
+  uint32_t IdOf(uint64_t page);
   void NamePage(uint64_t page, PageState& state);
   Tally& TallyOf(uint64_t page, FunctionIndex function) {
     // Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4).

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <utility>
 #include <vector>
 
 #include "base/checked.h"
@@ -42,14 +41,13 @@ std::vector<TraceAnalysis::Region> ReadRegions(uint64_t address, uint64_t count)
   std::vector<TraceAnalysis::Region> regions;
   uint64_t end = 0;
   for (const TraceRegion& one : told) {
-    TraceAnalysis::Region region{one.begin, one.bytes, {}, {}};
+    TraceAnalysis::Region region{one.begin, one.bytes, {}};
     const auto region_end = CheckedAdd(one.begin, one.bytes);
     if (!region_end || one.bytes == 0 || one.begin < end || !KindOf(one.kind, region.kind)) {
       continue;
     }
     end = *region_end;
-    region.name = TextFromProgram(reinterpret_cast<uintptr_t>(one.name), TraceNotes::kNameBytesMax);
-    regions.push_back(std::move(region));
+    regions.push_back(region);
   }
   return regions;
 }

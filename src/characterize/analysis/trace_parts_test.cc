@@ -205,7 +205,7 @@ class Program {
       const uint64_t bytes = Below(4) == 0 ? Below(200) : Below(10 * kPageBytes);
       const auto kind =
           static_cast<MemoryKind>(static_cast<uint64_t>(MemoryKind::kWeights) + Below(3));
-      if (bytes != 0) regions.push_back({at, bytes, kind, ""});
+      if (bytes != 0) regions.push_back({at, bytes, kind});
       at += bytes;
     }
     std::shuffle(regions.begin(), regions.end(), random_);

@@ -1,11 +1,10 @@
 #include "characterize/digests/digest_findings.h"
 
-#include <algorithm>
-#include <charconv>
 #include <set>
 #include <string>
 
 #include "characterize/analysis/system_calls.h"
+#include "characterize/program/memory_map.h"
 
 namespace coracle::characterize {
 namespace {
@@ -26,35 +25,15 @@ Json ThreadsJson(const AccessDigests& digests) {
   return threads;
 }
 
-/// The next hexadecimal number of `line`, and one character behind it, are taken off.
-bool TakeHex(std::string_view& line, uint64_t& value) {
-  const auto [stop, error] = std::from_chars(line.data(), line.data() + line.size(), value, 16);
-  if (error != std::errc() || stop == line.data() + line.size()) return false;
-  line.remove_prefix(static_cast<size_t>(stop - line.data()) + 1);
-  return true;
-}
-
-/// Appends [begin, end, offset, path] if a line of /proc/PID/maps is of a file with code that ran.
-/// proc(5): "begin-end permissions offset device inode path".
-void AddFile(std::string_view line, const std::set<uint64_t>& code, Json& files) {
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  uint64_t offset = 0;
-  if (!TakeHex(line, begin) || !TakeHex(line, end)) return;
-  line.remove_prefix(std::min(line.size(), line.find(' ') + 1));
-  const size_t slash = line.find('/');
-  if (!TakeHex(line, offset) || slash == std::string_view::npos) return;
-  const auto first = code.lower_bound(begin);
-  if (first == code.end() || *first >= end) return;
-  files.push_back({begin, end, offset, std::string(line.substr(line.find('/')))});
-}
-
+/// [begin, end, offset, path] of each file mapping with code that ran.
 Json FilesJson(const std::set<uint64_t>& code, std::string_view maps) {
   Json files = Json::array();
-  while (!maps.empty()) {
-    const size_t bytes = std::min(maps.find('\n'), maps.size());
-    AddFile(maps.substr(0, bytes), code, files);
-    maps.remove_prefix(std::min(bytes + 1, maps.size()));
+  for (const Mapping& mapping : ParseProcMaps(maps)) {
+    if (mapping.anonymous || mapping.name[0] != '/') continue;
+    const uint64_t end = mapping.begin + mapping.bytes;
+    const auto first = code.lower_bound(mapping.begin);
+    if (first == code.end() || *first >= end) continue;
+    files.push_back({mapping.begin, end, mapping.file_offset, mapping.name});
   }
   return files;
 }
@@ -81,10 +60,7 @@ Json DigestsJson(const AccessDigests& digests, std::string_view maps) {
   }
   Json calls = Json::array();
   for (const auto& [number, count] : digests.SystemCalls()) {
-    const std::string_view name = SystemCallName(number);
-    calls.push_back(
-        {{"name", name.empty() ? "number " + std::to_string(number) : std::string(name)},
-         {"calls", count}});
+    calls.push_back({{"name", SystemCallName(number)}, {"calls", count}});
   }
   return {{"marks_seen", digests.marks_seen()}, {"threads", ThreadsJson(digests)},
           {"system_calls", std::move(calls)},   {"instructions", std::move(instructions)},

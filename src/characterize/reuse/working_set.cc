@@ -1,7 +1,5 @@
 #include "characterize/reuse/working_set.h"
 
-#include <numeric>
-
 namespace coracle::characterize {
 
 void WorkingSet::Count(uint64_t differ, uint64_t now) {
@@ -23,12 +21,6 @@ WorkingSet::Windows WorkingSet::Finest() const {
   size_t i = 0;
   while (given_up_[i]) ++i;
   return {kShifts[i], pages_[i]};
-}
-
-double WorkingSet::Average(size_t index) const {
-  const std::vector<uint32_t>& pages = pages_[index];
-  if (pages.empty()) return 0;
-  return std::accumulate(pages.begin(), pages.end(), 0.0) / static_cast<double>(pages.size());
 }
 
 }  // namespace coracle::characterize

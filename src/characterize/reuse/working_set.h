@@ -32,8 +32,6 @@ class WorkingSet {
   };
   /// The finest length that has not been given up.
   Windows Finest() const;
-  /// The average over all windows of a length; 0 for one that was given up.
-  double Average(size_t index) const;
 
  private:
   void Count(uint64_t differ, uint64_t now);
