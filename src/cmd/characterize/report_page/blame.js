@@ -22,9 +22,7 @@ function blameOption() {
   const rows = blamed(),
     all = sizes[chosenSize].loads;
   return {
-    ...baseOption(),
-    tooltip: {
-      ...baseOption().tooltip,
+    ...baseOption({
       formatter: item =>
         tip(
           rows[item.dataIndex].name,
@@ -34,7 +32,7 @@ function blameOption() {
           ],
           rows[item.dataIndex].path.map(String).join(" ← "),
         ),
-    },
+    }),
     grid: {left: nameRoom("blame-chart", 290), right: 110, top: 8, bottom: 44},
     xAxis: countsAxis(`page loads at ${sizeNames[chosenSize]}`, {nameGap: 28}),
     yAxis: axisStyle("", {
@@ -81,7 +79,7 @@ function drawBlame() {
         : `At ${sizeNames[chosenSize]} nothing here is loaded again.`;
   };
   describe();
-  const {draw} = drawChart("blame-chart", blameOption, () => Math.max(blamed().length, 1) * 24 + 60);
+  const draw = drawChart("blame-chart", blameOption, () => Math.max(blamed().length, 1) * 24 + 60);
   const again = () => {
     describe();
     draw();

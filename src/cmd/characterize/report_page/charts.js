@@ -5,7 +5,7 @@ let chartCount = 0;
 const PAPER = {width: 900, height: 330};
 
 // Draws what `option` returns, now and whenever colours or places change. `height`: of an element that has none by its
-// class, from what is to be shown. Returns {chart, draw}.
+// class, from what is to be shown. Returns what draws it anew.
 function drawChart(id, option, height) {
   const host = byId(id);
   if (height) host.style.height = `${height()}px`;
@@ -23,10 +23,11 @@ function drawChart(id, option, height) {
   redraws.push(draw);
   draw();
   told.charts = String(++chartCount);
-  return {chart, draw};
+  return draw;
 }
 
-function baseOption() {
+// `tooltip`: what of it differs here.
+function baseOption(tooltip) {
   return {
     animation: false,
     textStyle: {fontFamily: FONT},
@@ -37,6 +38,7 @@ function baseOption() {
       backgroundColor: cssColor("surface"),
       borderColor: cssColor("line"),
       padding: [10, 12],
+      ...tooltip,
     },
   };
 }
@@ -116,30 +118,6 @@ function logCountsAxis(name, most, more = {}) {
     axisLabel: {formatter: shortText, customValues: ticks},
     axisTick: {customValues: ticks, lineStyle: {color: cssColor("line")}},
   });
-}
-
-// facts: [[name, value]], and [name, value, colour] for what has one in the chart.
-function tip(title, facts, note) {
-  return element(
-    "div",
-    {className: "tip"},
-    element("b", {textContent: title}),
-    element(
-      "dl",
-      {},
-      ...facts.flatMap(([name, value, color]) => {
-        const key = element("dt");
-        if (color) {
-          const dot = element("i");
-          dot.style.background = color;
-          key.append(dot);
-        }
-        key.append(String(name));
-        return [key, element("dd", {textContent: String(value)})];
-      }),
-    ),
-    note ? element("p", {textContent: note}) : null,
-  );
 }
 
 // Buttons of which one is pressed. choices: [[value, text]].

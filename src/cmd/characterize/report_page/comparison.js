@@ -96,12 +96,6 @@ function drawDifferences() {
       amountColumn(functions, kind[0].toUpperCase() + kind.slice(1), kind, exactText),
     ),
   ]);
-  const countOf = (title, at) => ({
-    title,
-    number: true,
-    key: each => listOf("counts", each)[at] || 0,
-    cell: each => numberCell(exactText(listOf("counts", each)[at])),
-  });
   listing("differing-instructions", instructions, () => [
     {
       title: "Instruction in",
@@ -114,22 +108,16 @@ function drawDifferences() {
       key: each => String(each.differs_in),
       cell: each => textCell(String(each.differs_in)),
     },
-    countOf(`Times with ${first}`, 0),
-    countOf(`Times with ${second}`, 1),
+    listedColumn(`Times with ${first}`, "counts", 0),
+    listedColumn(`Times with ${second}`, "counts", 1),
   ]);
   if (calls.length === 0) {
     byId("differing-calls").parentElement.remove();
     return;
   }
-  const callsOf = (title, at) => ({
-    title,
-    number: true,
-    key: call => listOf("calls", call)[at] || 0,
-    cell: call => numberCell(exactText(listOf("calls", call)[at])),
-  });
   listing("differing-calls", calls, () => [
     {title: "System call", key: call => String(call.name), cell: call => textCell(String(call.name))},
-    callsOf(`Calls with ${first}`, 0),
-    callsOf(`Calls with ${second}`, 1),
+    listedColumn(`Calls with ${first}`, "calls", 0),
+    listedColumn(`Calls with ${second}`, "calls", 1),
   ]);
 }

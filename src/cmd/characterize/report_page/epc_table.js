@@ -41,7 +41,7 @@ function drawEpcTable() {
         ),
     },
   ];
-  return sortedTable(byId("epc-table"), columns, sizes, () => {}).length;
+  sortedTable(byId("epc-table"), columns, sizes, () => {});
 }
 
 function measuredCell(size) {

@@ -90,13 +90,11 @@ function layersOption() {
   };
   const loadsAxis = countsAxis(`page loads at ${sizeNames[chosenSize]}`, {gridIndex: 1, nameGap: 28});
   return {
-    ...baseOption(),
-    tooltip: {
-      ...baseOption().tooltip,
+    ...baseOption({
       trigger: "axis",
       axisPointer: {type: "shadow"},
       formatter: items => layerTip(layers[items[0].dataIndex]),
-    },
+    }),
     legend: legendStyle({top: 0, left: grid[0].left - 8, data: parts.map(([name]) => name)}),
     grid,
     xAxis: [
@@ -110,7 +108,7 @@ function layersOption() {
 
 function drawLayers() {
   sizeSwitchIn("layers-tools");
-  const {draw} = drawChart("layers-chart", layersOption, layersHeight);
+  const draw = drawChart("layers-chart", layersOption, layersHeight);
   const largest = layers.reduce((a, b) => (moved(b) > moved(a) ? b : a));
   byId("layers-chart").setAttribute(
     "aria-label",

@@ -14,21 +14,35 @@ const countColumn = (title, key) => ({
   key: row => row[key] || 0,
   cell: row => numberCell(exactText(row[key])),
 });
+// A count at one place of a row's list.
+const listedColumn = (title, key, at) => ({
+  title,
+  number: true,
+  key: row => listOf(key, row)[at] || 0,
+  cell: row => numberCell(exactText(listOf(key, row)[at])),
+});
 const has = (rows, key) => rows.some(row => isNumber(row[key]));
 
-// What was touched, read and written; columns that no row has are left out.
-function volumeColumns(rows) {
-  const columns = [
-    ["Touched", "touched_bytes", bytesText],
-    ["Read", "read_bytes", bytesText],
-    ["Written", "written_bytes", bytesText],
-    ["Reads", "reads", countText],
-    ["Writes", "writes", countText],
-  ];
-  return columns
-    .filter(([, key]) => has(rows, key))
-    .map(([title, key, text]) => amountColumn(rows, title, key, text));
-}
+// Columns of amounts, without those that no row has. columns: [[title, key]].
+const presentColumns = (rows, textOf, columns) =>
+  columns.filter(([, key]) => has(rows, key)).map(([title, key]) => amountColumn(rows, title, key, textOf));
+
+// The bytes touched, read and written.
+const byteColumns = rows =>
+  presentColumns(rows, bytesText, [
+    ["Touched", "touched_bytes"],
+    ["Read", "read_bytes"],
+    ["Written", "written_bytes"],
+  ]);
+
+// The same, and how often it was read and written.
+const volumeColumns = rows => [
+  ...byteColumns(rows),
+  ...presentColumns(rows, countText, [
+    ["Reads", "reads"],
+    ["Writes", "writes"],
+  ]),
+];
 
 function loadsColumn(rows) {
   if (!rows.some(row => loadsOf(row) !== null)) return [];
@@ -108,7 +122,7 @@ function drawObjects() {
       cell: object => pathCell(objectName(object), object.path, !object.layer && !object.role),
     },
     amountColumn(objects, "Size", "bytes", bytesText),
-    ...volumeColumns(objects).filter(column => !/s$/.test(column.title)),
+    ...byteColumns(objects),
     ...loadsColumn(objects),
     {
       title: "Returns after",
@@ -164,7 +178,7 @@ function drawLayersTable() {
     {title: "Layer", key: layerName, cell: layer => nameCell(layerName(layer))},
     countColumn("Entered", "entered"),
     amountColumn(layers, "Accesses", "accesses", countText),
-    ...volumeColumns(layers).filter(column => !/s$/.test(column.title)),
+    ...byteColumns(layers),
     amountColumn(layers, "Touched first here", "cold_bytes", bytesText),
     ...loadsColumn(layers),
   ]);
@@ -246,11 +260,6 @@ function drawMarks() {
     {title: "Mark", key: mark => mark.label, number: true, cell: mark => numberCell(String(mark.label))},
     countColumn("Accesses so far", "accesses"),
     countColumn("First touches so far", "first_touches"),
-    ...sizeNames.map((name, size) => ({
-      title: `Loads at ${name}`,
-      number: true,
-      key: mark => listOf("loads", mark)[size] || 0,
-      cell: mark => numberCell(exactText(listOf("loads", mark)[size])),
-    })),
+    ...sizeNames.map((name, size) => listedColumn(`Loads at ${name}`, "loads", size)),
   ]);
 }

@@ -85,9 +85,7 @@ function mixOption() {
       }));
   });
   return {
-    ...baseOption(),
-    tooltip: {
-      ...baseOption().tooltip,
+    ...baseOption({
       formatter: ({data}) =>
         tip(
           data.row.title,
@@ -95,7 +93,7 @@ function mixOption() {
             .filter(part => part.amount > 0)
             .map(part => [part.name, `${part.text}, ${shareText(part.amount, data.whole)}`, part.color]),
         ),
-    },
+    }),
     grid: {left: nameRoom("mix-chart", 190), right: 24, top: 4, bottom: 8},
     xAxis: {type: "value", min: 0, max: 100, show: false},
     yAxis: axisStyle("", {

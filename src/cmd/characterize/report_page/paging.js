@@ -23,8 +23,8 @@ function sizePoints(level) {
 }
 
 // Between which two of the sizes asked for the most loads are spared.
-function steepestText() {
-  const rising = sizePoints(levels[0] || {}).map(({size}) => size);
+function steepestText(level) {
+  const rising = sizePoints(level).map(({size}) => size);
   let best = null;
   rising.slice(1).forEach((size, index) => {
     const spared = rising[index].loads - size.loads;
@@ -58,7 +58,7 @@ function curveHelp(level) {
     found.epc && isNumber(found.epc.first_touches)
       ? `${exactText(found.epc.first_touches)} first touches load nothing. `
       : "";
-  return `${knee}${steepestText()}${first}${pinned}The line is LRU's; dots are epcrun's own policy, simulated.`;
+  return `${knee}${steepestText(level)}${first}${pinned}The line is LRU's; dots are epcrun's own policy, simulated.`;
 }
 
 const sampledText = level =>
@@ -215,13 +215,11 @@ function pagingOption() {
   const least = Math.min(...shown.map(([, y]) => y), ...points.map(({size}) => onLog(size.loads)));
   const measured = points.some(({size}) => size.measured && isNumber(size.measured.loads));
   return {
-    ...baseOption(),
-    tooltip: {
-      ...baseOption().tooltip,
+    ...baseOption({
       trigger: "axis",
       axisPointer: {type: "line", label: {show: false}},
       formatter: items => pagingTip(items, level),
-    },
+    }),
     legend: legendStyle({top: 0, right: 8, selectedMode: false}),
     grid: {left: 74, right: 34, top: 62, bottom: 48},
     xAxis: memoryAxis(pages ? "secure memory" : "cache", xMin, xMax),
@@ -244,7 +242,7 @@ function drawPaging() {
     byId("paging-help").textContent = curveHelp(curveLevel);
   };
   describe();
-  const {draw} = drawChart("paging-chart", pagingOption);
+  const draw = drawChart("paging-chart", pagingOption);
   const show = switchIn(
     "paging-tools",
     "Granularity",

@@ -74,13 +74,11 @@ function reuseOption() {
       ]
     : rows.map(row => shown(row, {...bars, stack: "kinds"}));
   return {
-    ...baseOption(),
-    tooltip: {
-      ...baseOption().tooltip,
+    ...baseOption({
       trigger: "axis",
       axisPointer: {type: "shadow"},
       formatter: items => reuseTip(items, level, all),
-    },
+    }),
     legend: legendStyle({top: 0, right: 8}),
     grid: {left: 74, right: 24, top: 40, bottom: 50},
     xAxis: axisStyle("reuse distance from", {
@@ -114,7 +112,7 @@ function reuseHelp(level) {
 function drawReuse() {
   const describe = () => (byId("reuse-help").textContent = reuseHelp(reuseLevel));
   describe();
-  const {draw} = drawChart("reuse-chart", reuseOption);
+  const draw = drawChart("reuse-chart", reuseOption);
   const showScale = switchIn(
     "reuse-tools",
     "Scale",

@@ -206,12 +206,10 @@ function timelineOption() {
     objects: index => [objectsSeries(objects, index)],
   };
   return {
-    ...baseOption(),
-    tooltip: {
-      ...baseOption().tooltip,
+    ...baseOption({
       trigger: "axis",
       formatter: items => windowTip(Array.isArray(items) ? items : [items]),
-    },
+    }),
     axisPointer: {link: [{xAxisIndex: "all"}]},
     legend: legendStyle({
       top: 0,

@@ -87,6 +87,30 @@ function fact(name, value, note, share) {
   byId("facts").append(box);
 }
 
+// facts: [[name, value]], and [name, value, colour] for what has one in the chart.
+function tip(title, facts, note) {
+  return element(
+    "div",
+    {className: "tip"},
+    element("b", {textContent: title}),
+    element(
+      "dl",
+      {},
+      ...facts.flatMap(([name, value, color]) => {
+        const key = element("dt");
+        if (color) {
+          const dot = element("i");
+          dot.style.background = color;
+          key.append(dot);
+        }
+        key.append(String(name));
+        return [key, element("dd", {textContent: String(value)})];
+      }),
+    ),
+    note ? element("p", {textContent: note}) : null,
+  );
+}
+
 // Each draws a chart anew, in the colours of now: on paper if told so, else to fill its place.
 const redraws = [];
 

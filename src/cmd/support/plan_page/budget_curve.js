@@ -141,19 +141,7 @@ function curveTip(item) {
     ["predicted", msText(point.predicted_ms)],
     ["pool", bytesText(point.pool_bytes)],
   ];
-  return element(
-    "div",
-    {className: "tip"},
-    element("b", {textContent: title}),
-    element(
-      "dl",
-      {},
-      ...facts.flatMap(([name, value]) => [
-        element("dt", {textContent: name}),
-        element("dd", {textContent: value}),
-      ]),
-    ),
-  );
+  return tip(title, facts);
 }
 
 // Draws the curve, or takes its section away if the plan has no sweep. Returns the number of points.

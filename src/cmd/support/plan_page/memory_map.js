@@ -298,21 +298,9 @@ class MemoryMap {
     ];
     const swatch = element("i");
     swatch.style.background = cssColor(`kind-${kindOf(buffer)}`);
-    return element(
-      "div",
-      {className: "tip"},
-      swatch,
-      element("b", {textContent: buffer.name}),
-      element(
-        "dl",
-        {},
-        ...facts.flatMap(([name, value]) => [
-          element("dt", {textContent: name}),
-          element("dd", {textContent: value}),
-        ]),
-      ),
-      buffer.why ? element("p", {textContent: buffer.why}) : null,
-    );
+    const box = tip(buffer.name, facts, buffer.why);
+    box.prepend(swatch);
+    return box;
   }
 
   onKey(event) {
