@@ -8,7 +8,6 @@
 namespace coracle::seal {
 namespace {
 
-constexpr std::string_view kMagic = "CORACLE\x1a";
 constexpr uint32_t kChunkKindWeights = 1;
 
 /// Writes fixed-size fields one behind the other.

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -12,6 +13,8 @@
 
 namespace coracle::seal {
 
+/// What every sealed model begins with.
+inline constexpr std::string_view kMagic = "CORACLE\x1a";
 inline constexpr uint32_t kHeaderBytes = 128;
 inline constexpr uint32_t kFormatVersion = 3;
 inline constexpr uint32_t kSuiteAes256GcmHkdfSha256 = 1;

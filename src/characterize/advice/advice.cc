@@ -20,9 +20,6 @@ constexpr uint64_t kCallsLeast = 1000;
 constexpr double kFewReloads = 0.1;
 constexpr uint64_t kLayerLoadsLeast = 1000;
 
-/// What an enclave does not hold (docs/epcrun.md, "What is charged").
-bool IsOutside(const std::string& kind) { return kind == "file" || kind == "shared"; }
-
 /// Page distances in all memory that an enclave holds.
 DistanceHistogram InsideDistances(const Json& page_level) {
   DistanceHistogram distances;
@@ -47,17 +44,26 @@ uint64_t TouchedBytes(const Json& findings) {
   uint64_t bytes = 0;
   for (const Json& part : is_planned ? findings.at("mappings") : kinds) {
     if (!IsOutside(part.at("kind").get<std::string>())) {
-      bytes += part.at("touched_bytes").get<uint64_t>();
+      bytes += Whole(part, "touched_bytes");
     }
   }
   return bytes;
 }
 
+uint64_t KneeOf(const DistanceHistogram& distances, uint64_t touched_bytes) {
+  // Of a part of a run, whose pages may have been touched before it, none may be cold.
+  const double touched =
+      std::max(static_cast<double>(touched_bytes / kPageBytes), distances.cold());
+  const uint64_t pages = distances.CapacityFor(touched * (1 + kFewReloads));
+  // Distances count what lies outside too, but what holds all pages inside loads none again.
+  return pages == kCold ? 0 : std::min(pages << kPageShift, touched_bytes);
+}
+
 void AdviseSize(const Json& findings, std::vector<Advice>& advice) {
   const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
-  const uint64_t knee = KneeBytes(findings) >> kPageShift;
-  if (knee < 2) return;
   const uint64_t touched_bytes = TouchedBytes(findings);
+  const uint64_t knee = KneeOf(distances, touched_bytes) >> kPageShift;
+  if (knee < 2) return;
   const bool holds_all = knee << kPageShift >= touched_bytes;
   advice.push_back({Remedy::kSize,
                     fmt::format("give it {} of secure memory beside what is pinned",
@@ -78,7 +84,7 @@ void AdviseLayers(const Json& findings, std::vector<Advice>& advice) {
   for (size_t i = 1; i < sizes.size(); ++i) {
     if (sizes[i].at("bytes") < sizes[least].at("bytes")) least = i;
   }
-  const auto all = sizes[least].at("loads").get<uint64_t>();
+  const auto all = Whole(sizes[least], "loads");
   const Json* most = nullptr;
   const auto loads = [least](const Json& layer) {
     return layer.at("loads").at(least).get<uint64_t>();
@@ -87,7 +93,7 @@ void AdviseLayers(const Json& findings, std::vector<Advice>& advice) {
     if (most == nullptr || loads(layer) > loads(*most)) most = &layer;
   }
   if (most == nullptr || loads(*most) < kLayerLoadsLeast) return;
-  const std::string epc = FormatBytes(sizes[least].at("bytes").get<uint64_t>());
+  const std::string epc = FormatBytes(Whole(sizes[least], "bytes"));
   advice.push_back({Remedy::kSize,
                     fmt::format("in an EPC of {} plan it for less memory (--memory)", epc),
                     fmt::format("layer {} alone touches {}", most->at("name").get<std::string>(),
@@ -98,9 +104,9 @@ void AdviseLayers(const Json& findings, std::vector<Advice>& advice) {
 
 std::string NameOf(const Json& mapping) {
   const std::string name = mapping.at("name").get<std::string>();
-  return fmt::format("mapping {} ({}{}{}, {})", mapping.at("index").get<uint64_t>(),
+  return fmt::format("mapping {} ({}{}{}, {})", Whole(mapping, "index"),
                      mapping.at("kind").get<std::string>(), name.empty() ? "" : " ", name,
-                     FormatBytes(mapping.at("touched_bytes").get<uint64_t>()));
+                     FormatBytes(Whole(mapping, "touched_bytes")));
 }
 
 /// Memory that lies outside loads no page and needs no room inside. What is allocated on the heap
@@ -116,14 +122,14 @@ bool IsToBeAdvisedOn(const Json& mapping, const Json& findings) {
 void AdviseBands(const Json& findings, std::vector<Advice>& advice) {
   uint64_t least_epc = UINT64_MAX;
   for (const Json& size : findings.at("epc").at("sizes")) {
-    least_epc = std::min(least_epc, size.at("bytes").get<uint64_t>());
+    least_epc = std::min(least_epc, Whole(size, "bytes"));
   }
   size_t given = 0;
   for (const Json& mapping : findings.at("mappings")) {
     if (!IsToBeAdvisedOn(mapping, findings)) continue;
-    const uint64_t distance = mapping.at("page_distance_median").get<uint64_t>() << kPageShift;
-    const uint64_t returns = mapping.at("page_returns").get<uint64_t>();
-    const uint64_t bytes = mapping.at("touched_bytes").get<uint64_t>();
+    const uint64_t distance = Whole(mapping, "page_distance_median") << kPageShift;
+    const uint64_t returns = Whole(mapping, "page_returns");
+    const uint64_t bytes = Whole(mapping, "touched_bytes");
     if (bytes < kMappingBytesLeast || distance <= least_epc || given == kMappingsAdvised) continue;
     ++given;
     advice.push_back({Remedy::kBand,
@@ -140,8 +146,8 @@ void AdviseStreams(const Json& findings, std::vector<Advice>& advice) {
   size_t given = 0;
   for (const Json& mapping : findings.at("mappings")) {
     if (!IsToBeAdvisedOn(mapping, findings)) continue;
-    const uint64_t bytes = mapping.at("touched_bytes").get<uint64_t>();
-    const uint64_t read = mapping.at("read_bytes").get<uint64_t>();
+    const uint64_t bytes = Whole(mapping, "touched_bytes");
+    const uint64_t read = Whole(mapping, "read_bytes");
     if (bytes < kMappingBytesLeast || read < bytes / 2 || read > bytes + bytes / 4) continue;
     if (given++ == kMappingsAdvised) break;
     advice.push_back({Remedy::kStream,
@@ -156,7 +162,7 @@ void AdviseCalls(const Json& findings, std::vector<Advice>& advice) {
   uint64_t all = 0;
   const Json* most = nullptr;
   for (const Json& call : findings.at("system_calls")) {
-    all += call.at("calls").get<uint64_t>();
+    all += Whole(call, "calls");
     if (most == nullptr || call.at("calls") > most->at("calls")) most = &call;
   }
   if (all < kCallsLeast) return;
@@ -171,9 +177,9 @@ void AdviseCalls(const Json& findings, std::vector<Advice>& advice) {
 }
 
 void AdvisePinned(const Json& findings, std::vector<Advice>& advice) {
-  const uint64_t pinned = findings.at("epc").at("pinned_bytes").get<uint64_t>();
+  const uint64_t pinned = Whole(findings.at("epc"), "pinned_bytes");
   for (const Json& size : findings.at("epc").at("sizes")) {
-    const uint64_t bytes = size.at("bytes").get<uint64_t>();
+    const uint64_t bytes = Whole(size, "bytes");
     if (pinned * 4 < bytes) continue;
     advice.push_back({Remedy::kLibraries,
                       "load fewer or smaller libraries, or link statically",
@@ -187,15 +193,10 @@ void AdvisePinned(const Json& findings, std::vector<Advice>& advice) {
 
 }  // namespace
 
+bool IsOutside(const std::string& kind) { return kind == "file" || kind == "shared"; }
+
 uint64_t KneeBytes(const Json& findings) {
-  const DistanceHistogram distances = InsideDistances(findings.at("reuse").at(0));
-  const uint64_t touched_bytes = TouchedBytes(findings);
-  // Of a part of a run, whose pages may have been touched before it, none may be cold.
-  const double touched =
-      std::max(static_cast<double>(touched_bytes / kPageBytes), distances.cold());
-  const uint64_t pages = distances.CapacityFor(touched * (1 + kFewReloads));
-  // Distances count what lies outside too, but what holds all pages inside loads none again.
-  return pages == kCold ? 0 : std::min(pages << kPageShift, touched_bytes);
+  return KneeOf(InsideDistances(findings.at("reuse").at(0)), TouchedBytes(findings));
 }
 
 Json AdviceJson(const std::vector<Advice>& advice) {

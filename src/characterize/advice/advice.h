@@ -34,6 +34,9 @@ std::vector<Advice> Advise(const Json& findings);
 /// [{"what", "number", "effect", "checked": null}], as in findings.
 Json AdviceJson(const std::vector<Advice>& advice);
 
+/// Whether an enclave does not hold memory of this kind (docs/epcrun.md, "What is charged").
+bool IsOutside(const std::string& kind);
+
 /// The knee of the page miss curve: the least LRU memory with which hardly any page is loaded more
 /// than once, at most a tenth of those that are touched. Mapped files and shared memory, which lie
 /// outside of an enclave, take no part. 0 if one page would do.

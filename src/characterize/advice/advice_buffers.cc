@@ -29,8 +29,6 @@ constexpr std::array<std::string_view, 6> kUnreadRoles = {"output gradient",    
                                                           "bias gradients",     "pooling indices",
                                                           "normalization copy", "normalized copy"};
 
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
-
 std::string Role(const Json& object) {
   return object.contains("role") ? object.at("role").get<std::string>() : "";
 }

@@ -16,6 +16,8 @@
 namespace coracle::characterize {
 
 using Json = nlohmann::ordered_json;
+/// The count at `key`.
+inline uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
 
 /// Goes into the findings, and is raised when a field changes its meaning.
 inline constexpr int kFindingsVersion = 1;

@@ -204,7 +204,6 @@ void Tracer::OnMark(uint64_t label) {
 
 void Tracer::FinishLocked() {
   WriteReportLocked(true);
-  ended_ = true;
   StopFollowing();
 }
 
@@ -225,13 +224,13 @@ void Tracer::OnEnd() {
 
 void Tracer::OnDeath() {
   const std::lock_guard held(lock_);
-  if (!following_ || ended_) return;
+  if (!following_ || death_reported_) return;
   // The buffers of threads that run are theirs.
   for (unsigned thread = 0; thread < kThreadsMax && threads_now_ == 1; ++thread) {
     if (threads_[thread] != nullptr) FlushLocked(thread);
   }
   WriteReportLocked(false);
-  ended_ = true;
+  death_reported_ = true;
 }
 
 void Tracer::Refuse(std::string why) {
@@ -252,7 +251,7 @@ void Tracer::ReportForever() {
     const double pause = std::clamp(elapsed / 4, kReportSecondsLeast, kReportSecondsMost);
     std::this_thread::sleep_for(duration<double>(pause));
     const std::lock_guard held(lock_);
-    if (ended_ || !following_) return;
+    if (death_reported_ || !following_) return;
     WriteReportLocked(false);
   }
 }

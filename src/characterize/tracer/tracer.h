@@ -150,7 +150,7 @@ class Tracer {
   bool from_mark_seen_ = false;
   bool to_mark_seen_ = false;
   bool following_ = true;
-  bool ended_ = false;
+  bool death_reported_ = false;
   uint32_t threads_now_ = 0;
   uint32_t threads_peak_ = 0;
   uint64_t threads_lost_ = 0;

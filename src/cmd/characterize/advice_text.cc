@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include "base/units.h"
+#include "characterize/analysis/findings.h"
 #include "cmd/characterize/grouped.h"
 
 namespace coracle::cmd {
 namespace {
 
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
+using characterize::Whole;
 
 /// Page loads of the program and of the plan that was tried in its place.
 std::string LoadsBesidePlan(const Json& checked) {

@@ -7,9 +7,12 @@
 #include <string_view>
 
 #include "base/trace_note.h"
+#include "characterize/analysis/findings.h"
 
 namespace coracle::cmd {
 namespace {
+
+using characterize::Whole;
 
 /// Smaller sizes are shared by too many things to tell anything where their order is not known.
 constexpr uint64_t kTellingBytesLeast = 16384;
@@ -19,8 +22,6 @@ constexpr uint64_t kPaddingBytesMost = 256;
 constexpr uint64_t kNeighboursDivisor = 8;
 /// How far an arena of all weights may be from their sum.
 constexpr uint64_t kArenaDivisor = 50;
-
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
 
 /// True for "convolutional_3" and the like, which the importer of Darknet's networks gives.
 bool IsDarknetName(const std::string& name, std::string_view type) {

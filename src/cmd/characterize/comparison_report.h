@@ -13,7 +13,7 @@ namespace coracle::cmd {
 struct ComparedRun {
   std::string input;
   double seconds = 0;  ///< under the tracer
-  Json digests;        ///< characterize/digest_findings.h
+  Json digests;        ///< characterize/digests/digest_findings.h
   characterize::TraceComparison with_first;
 };
 

@@ -7,16 +7,17 @@
 #include <cstdio>
 
 #include "base/units.h"
+#include "characterize/analysis/findings.h"
 #include "cmd/characterize/epcrun_run.h"
 #include "cmd/support/interruption.h"
 
 namespace coracle::cmd {
 namespace {
 
+using characterize::Whole;
+
 constexpr char kInside[] = "inside";  // epcrun's "state" of a program that ran as it should
 constexpr char kInterrupted[] = "interrupted";
-
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
 
 /// The first mark of that label from `at` on. Errors: kNotFound.
 Result<size_t> FindMark(const Json& marks, uint64_t label, size_t at) {

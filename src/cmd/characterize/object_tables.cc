@@ -13,18 +13,17 @@
 namespace coracle::cmd {
 namespace {
 
+using characterize::kPageBytes;
 using characterize::MainUser;
 using characterize::ShortFunction;
 using characterize::ShortPath;
+using characterize::Whole;
 
 constexpr size_t kObjectsShown = 16;
 constexpr size_t kCallPathsShown = 10;
 constexpr size_t kFunctionsShown = 12;
 constexpr size_t kNameWidth = 46;
 constexpr size_t kUserWidth = 18;
-constexpr uint64_t kPageBytes = 4096;
-
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
 
 /// The smallest EPC size that was simulated.
 class LeastEpc {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "cmd/support/describe_plan.h"
 #include "graph/tensor_bytes.h"
 #include "host/posix/clock.h"
 #include "plan/planner.h"
@@ -35,20 +36,7 @@ Result<PlannedModel> PlannedModel::Make(const graph::Graph& graph, uint64_t budg
 
 uint64_t PlannedModel::opened_bytes() const {
   uint64_t bytes = 0;
-  for (const plan::Step& step : plan_.steps) {
-    for (const plan::Part& part : step.parts) {
-      if (part.weights == plan::WeightsMode::kHeld) {
-        bytes += graph_->node(part.node).weights.TotalBytes();
-      }
-    }
-    for (const plan::Action& action : step.actions) {
-      if (action.kind != plan::ActionKind::kCompute) continue;
-      const plan::Part& part = step.parts[action.index];
-      if (part.weights == plan::WeightsMode::kStreamed) {
-        bytes += graph_->node(part.node).weights.TotalBytes();
-      }
-    }
-  }
+  for (const plan::Step& step : plan_.steps) bytes += OpenedBytes(*graph_, plan_, step);
   return bytes;
 }
 

@@ -5,16 +5,16 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "characterize/analysis/findings.h"
 
 namespace coracle::cmd {
 namespace {
 
 using characterize::Advice;
+using characterize::Whole;
 
-/// Distances are known to 1/32 (characterize/distance_histogram.h).
+/// Distances are known to 1/32 (characterize/reuse/distance_histogram.h).
 constexpr double kKneeTolerance = 1 + 1.0 / 32;
-
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
 
 Json LoadsJson(const Json& findings) {
   Json loads = Json::array();
@@ -29,8 +29,8 @@ uint64_t BesideThePool(const Json& findings) {
   uint64_t bytes = 0;
   for (const Json& one : findings.at("memory")) {
     const auto kind = one.at("kind").get<std::string>();
-    const bool outside = kind == "file" || kind == "shared";
-    if (!outside && kind != "weights" && kind != "activations" && kind != "workspace") {
+    if (!characterize::IsOutside(kind) && kind != "weights" && kind != "activations" &&
+        kind != "workspace") {
       bytes += Whole(one, "touched_bytes");
     }
   }
@@ -41,8 +41,8 @@ uint64_t BesideThePool(const Json& findings) {
 bool LoadsLittleFrom(uint64_t bytes, const Json& findings) {
   const Json& sizes = findings.at("epc").at("sizes");
   return std::all_of(sizes.begin(), sizes.end(), [bytes](const Json& size) {
-    return size.at("bytes").get<uint64_t>() < bytes ||
-           size.at("loads").get<uint64_t>() <= bytes / characterize::kPageBytes / 10;
+    return Whole(size, "bytes") < bytes ||
+           Whole(size, "loads") <= bytes / characterize::kPageBytes / 10;
   });
 }
 

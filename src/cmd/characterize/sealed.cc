@@ -1,8 +1,8 @@
 #include "cmd/characterize/sealed.h"
 
-#include <algorithm>
 #include <array>
 #include <fstream>
+#include <string_view>
 
 #include "cmd/characterize/handed_prediction.h"
 #include "cmd/characterize/layers_text.h"
@@ -15,12 +15,10 @@
 #include "cmd/support/sealed_file.h"
 #include "host/posix/clock.h"
 #include "runtime/measure_rates.h"
+#include "seal/format.h"
 
 namespace coracle::cmd {
 namespace {
-
-/// As docs/formats/sealed-model.md has it.
-constexpr std::array<char, 8> kMagic = {'C', 'O', 'R', 'A', 'C', 'L', 'E', 0x1a};
 
 /// The one after the first, which opens pinned weights and touches what is touched once.
 constexpr uint32_t kSteadyPrediction = 1;
@@ -46,8 +44,9 @@ Status CheckOptions(const CharacterizeOptions& options) {
 bool NamesSealedModel(const CharacterizeOptions& options) {
   if (options.program.size() != 1) return false;
   std::ifstream file(options.program[0], std::ios::binary);
-  std::array<char, kMagic.size()> begin{};
-  return file.read(begin.data(), begin.size()) && begin == kMagic;
+  std::array<char, seal::kMagic.size()> begin{};
+  return file.read(begin.data(), begin.size()) &&
+         std::string_view(begin.data(), begin.size()) == seal::kMagic;
 }
 
 Result<SealedTrace> PrepareSealedTrace(const CharacterizeOptions& options,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "characterize/analysis/findings.h"
 #include "cmd/characterize/advice_text.h"
 #include "cmd/characterize/grouped.h"
 #include "cmd/characterize/object_tables.h"
@@ -13,16 +14,16 @@
 namespace coracle::cmd {
 namespace {
 
+using characterize::kPageBytes;
+using characterize::Whole;
+
 constexpr size_t kCallsShown = 12;
 constexpr size_t kMappingsShown = 8;
-constexpr uint64_t kPageBytes = 4096;
 /// What a swap of a page costs in hardware (Orenbach et al., Eleos, EuroSys '17; Taassori et al.,
 /// VAULT, ASPLOS '18).
 constexpr double kSwapCyclesLeast = 12'000;
 constexpr double kSwapCyclesMost = 40'000;
 constexpr uint64_t kCacheMebibytes[] = {1, 8, 32};
-
-uint64_t Whole(const Json& json, const char* key) { return json.at(key).get<uint64_t>(); }
 
 double Percent(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : 100.0 * static_cast<double>(part) / static_cast<double>(whole);

@@ -10,7 +10,7 @@
 namespace coracle::cmd {
 
 /// Runs `program` (found in PATH; the first word is its name) under the tracer, with progress on a
-/// terminal. `settings` beyond the options: ParseSettings' own.
+/// terminal.
 /// Errors: kNotFound, kUnsupported (no program of x86-64 Linux), kUnavailable (no QEMU).
 Result<characterize::TraceOutcome> Trace(const CharacterizeOptions& options,
                                          const std::vector<std::string>& program);

@@ -22,8 +22,6 @@ namespace coracle::cmd {
 namespace {
 
 Result<Report> CharacterizeProgram(const CharacterizeOptions& options) {
-  // Before a long trace, not after it.
-  if (options.measure) TRY(CheckMeasuring());
   std::unique_ptr<ModelAdvice> model;
   if (!options.model.empty()) {
     TRY_ASSIGN(model, ModelAdvice::Make(options));
@@ -40,6 +38,8 @@ Result<Report> CharacterizeProgram(const CharacterizeOptions& options) {
 
 Result<Report> CharacterizeAny(const CharacterizeOptions& options) {
   if (!options.compare_inputs.empty()) return CompareInputs(options);
+  // Before a long trace, not after it.
+  if (options.measure) TRY(CheckMeasuring());
   if (NamesSealedModel(options)) return CharacterizeSealed(options);
   return CharacterizeProgram(options);
 }

@@ -51,23 +51,6 @@ uint32_t TurnsOf(const plan::Plan& plan, const plan::Step& step) {
   return step.turns == plan::Turns::kOneByOne ? plan.batch : 1;
 }
 
-/// Weight bytes that one prediction opens in the step.
-uint64_t OpenedBytes(const graph::Graph& graph, const plan::Plan& plan, const plan::Step& step) {
-  uint64_t bytes = 0;
-  for (const plan::Part& part : step.parts) {
-    if (part.weights == plan::WeightsMode::kHeld)
-      bytes += graph.node(part.node).weights.TotalBytes();
-  }
-  for (const plan::Action& action : step.actions) {
-    if (action.kind != plan::ActionKind::kCompute) continue;
-    const plan::Part& part = step.parts[action.index];
-    if (part.weights == plan::WeightsMode::kStreamed) {
-      bytes += TurnsOf(plan, step) * graph.node(part.node).weights.TotalBytes();
-    }
-  }
-  return bytes;
-}
-
 bool IsPort(const graph::Graph& graph, graph::TensorIndex tensor) {
   const auto is = [tensor](const graph::Port& port) { return port.tensor == tensor; };
   return std::ranges::any_of(graph.inputs, is) || std::ranges::any_of(graph.outputs, is);
@@ -86,6 +69,22 @@ uint64_t SpilledBytes(const graph::Graph& graph, const plan::Plan& plan, const p
 }
 
 }  // namespace
+
+uint64_t OpenedBytes(const graph::Graph& graph, const plan::Plan& plan, const plan::Step& step) {
+  uint64_t bytes = 0;
+  for (const plan::Part& part : step.parts) {
+    if (part.weights == plan::WeightsMode::kHeld)
+      bytes += graph.node(part.node).weights.TotalBytes();
+  }
+  for (const plan::Action& action : step.actions) {
+    if (action.kind != plan::ActionKind::kCompute) continue;
+    const plan::Part& part = step.parts[action.index];
+    if (part.weights == plan::WeightsMode::kStreamed) {
+      bytes += TurnsOf(plan, step) * graph.node(part.node).weights.TotalBytes();
+    }
+  }
+  return bytes;
+}
 
 std::string StepTable(const graph::Graph& graph, const plan::Plan& plan,
                       std::span<const double> measured_ms) {

@@ -2,6 +2,7 @@
 // its life and its reason.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -21,6 +22,9 @@ std::string StepTable(const graph::Graph& graph, const plan::Plan& plan,
 /// spilled_bytes, predicted_ms (of all inputs) and, if measured, measured_ms.
 Json StepsJson(const graph::Graph& graph, const plan::Plan& plan,
                std::span<const double> measured_ms = {});
+
+/// Weight bytes that one prediction (of all inputs) opens in the step.
+uint64_t OpenedBytes(const graph::Graph& graph, const plan::Plan& plan, const plan::Step& step);
 
 /// One entry per range of the pool: name, kind, offset, bytes, first_step, last_step (inclusive,
 /// counting the entries of StepsJson; -1: before them; their number: after them), why. As
