@@ -30,6 +30,7 @@ import time
 
 import runs
 import tables
+from engine import last_words  # its folder: runs
 from runs import CASES, ENGINES, NETWORKS, QUICK_CASES, SPANS, networks
 
 EPC_SIZES = ",".join(f"{size}MiB" for size in (4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512))
@@ -65,11 +66,6 @@ def output_of(command, log, minutes, environment):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def last_words(path, code):
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return f"exit {code}: {lines[-1] if lines else 'it said nothing'}"
-
-
 def trace(case, engine, span, arguments):
     """One run as it is kept: its report, or why there is none."""
     stem = f"{case.name}.{engine}.{span}"
@@ -86,12 +82,13 @@ def trace(case, engine, span, arguments):
         text, code = output_of(command, log, arguments.minutes, environment)
     entry["seconds"] = round(time.monotonic() - begin, 1)
     try:
-        entry["report"] = json.loads(text)
+        report = json.loads(text)
     except json.JSONDecodeError:
-        entry["failed"] = last_words(log_path, code)
-        return entry
-    if entry["report"].get("complete", True) and code != 0:
-        return {**{key: value for key, value in entry.items() if key != "report"}, "failed": last_words(log_path, code)}
+        report = None
+    if report is None or (code != 0 and report.get("complete", True)):
+        entry["failed"] = last_words(log_path.read_text(encoding="utf-8", errors="replace").splitlines(), code)
+    else:
+        entry["report"] = report
     return entry
 
 
@@ -129,7 +126,7 @@ def study(arguments):
         what = entry.get("failed") or f"{entry['report']['accesses']['count'] / 1e6:,.0f} million accesses"
         print(f"[{number}/{len(missing)}] {name}, {engine}, {span}: {what} ({entry['seconds']:.0f} s)", file=sys.stderr, flush=True)
     write_results(kept, arguments.outdir)
-    print(tables.all_tables(kept), end="")
+    print((arguments.outdir / "characterize.md").read_text(encoding="utf-8"), end="")
 
 
 def list_of(text, known, what, parser):

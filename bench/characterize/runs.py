@@ -8,7 +8,7 @@ BENCH = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(BENCH / "epc_sweep"), str(BENCH / "networks")]
 import darknet_onnx  # pylint: disable=wrong-import-position
 import networks  # pylint: disable=wrong-import-position
-from subjects import DARKNET, onnxruntime_library, succeed  # pylint: disable=wrong-import-position
+from subjects import darknet_cfg, make_weights, onnxruntime_library, succeed  # pylint: disable=wrong-import-position
 
 ENGINES = ("darknet", "onnxruntime", "coracle")
 # steady: the second of two predictions. whole: a process that starts, predicts once and ends.
@@ -42,9 +42,7 @@ class Case:
         self.bin = networks.ROOT / arguments.build / "bin"
         self.folder = arguments.outdir / "models"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.cfg = DARKNET / f"{self.network}.cfg"
-        if not self.cfg.exists():
-            sys.exit(f"{self.cfg} is not there: install the package darknet")
+        self.cfg = darknet_cfg(self.network)
         text = self.cfg.read_text(encoding="utf-8")
         self.weights = arguments.weights_folder / f"{self.network}.weights"
         if side:
@@ -54,11 +52,7 @@ class Case:
                 self.weights = self.folder / f"{name}.weights"
 
     def make_weights(self):
-        if not self.weights.exists():
-            self.weights.parent.mkdir(parents=True, exist_ok=True)
-            part = self.weights.with_suffix(".part")
-            succeed([self.bin / "bench/make_darknet_weights", "--cfg", self.cfg, "--seed", "1", "--output", part])
-            part.replace(self.weights)
+        make_weights(self.bin, self.cfg, self.weights)
 
     def onnx(self):
         """The same network for onnxruntime, with the same weights."""

@@ -32,9 +32,7 @@ def percent(part, whole):
 
 def entries(kept, span=None):
     """Runs in the order of the study: by network, then by engine."""
-    known = [*CASES, *(case for case in QUICK_CASES if case not in CASES)]
-    others = [entry["case"] for entry in kept.values() if entry["case"] not in known]
-    for case in known + sorted(set(others)):
+    for case in dict.fromkeys([*CASES, *QUICK_CASES, *sorted(entry["case"] for entry in kept.values())]):
         for engine in ENGINES:
             for one in SPANS:
                 entry = kept.get(f"{case}.{engine}.{one}")
@@ -263,7 +261,7 @@ def advice(kept):
 
 
 def commands(kept):
-    lines = [f"{entry['command']}" for entry in entries(kept)]
+    lines = [entry["command"] for entry in entries(kept)]
     failed = [f"- {entry['case']}, {entry['engine']}, {entry['span']}: {entry['failed']}" for entry in kept.values() if "failed" in entry]
     text = "\n".join(["Each row is one of these runs.", "", "```", *lines, "```"]) + "\n" if lines else ""
     return text + ("\n".join(["", "Not there:", "", *failed]) + "\n" if failed else "")

@@ -20,6 +20,12 @@ class EngineFailed(Exception):
     """The engine ended, hung or said something else; the text says which, in one line."""
 
 
+def last_words(lines, code):
+    """How a program ended, and the last of the lines that it wrote to stderr."""
+    lines = [line.strip() for line in lines if line.strip()]
+    return f"exit {code}: {lines[-1] if lines else 'it said nothing'}"
+
+
 class Engine:
     """A running process. `stats` is None, or the file that epcrun writes its statistics to."""
 
@@ -60,8 +66,7 @@ class Engine:
     def last_words(self):
         self.process.wait()
         self.errors.seek(0)
-        lines = [line.strip() for line in self.errors if line.strip()]
-        return f"exit {self.process.returncode}: {lines[-1] if lines else 'it said nothing'}"
+        return last_words(self.errors, self.process.returncode)
 
     def ask(self, line):
         try:

@@ -35,6 +35,23 @@ def onnxruntime_library():
     return library
 
 
+def darknet_cfg(stem):
+    cfg = DARKNET / f"{stem}.cfg"
+    if not cfg.exists():
+        sys.exit(f"{cfg} is not there: install the package darknet")
+    return cfg
+
+
+def make_weights(binaries, cfg, weights):
+    """Of a Darknet network, if they are not there yet."""
+    if weights.exists():
+        return
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    part = weights.with_suffix(".part")
+    succeed([binaries / "bench/make_darknet_weights", "--cfg", cfg, "--seed", "1", "--output", part])
+    os.replace(part, weights)
+
+
 class Network:
     """One network and its files. `name`: darknet/NAME or onnx/NAME."""
 
@@ -47,23 +64,13 @@ class Network:
         self.key = folder / "owner.key"
         self.reference = "darknet" if self.kind == "darknet" else "onnxruntime"
         if self.kind == "darknet":
-            self.cfg = DARKNET / f"{self.stem}.cfg"
+            self.cfg = darknet_cfg(self.stem)
             self.weights = arguments.weights_folder / f"{self.stem}.weights"
-            self.make_weights()
+            make_weights(self.bin, self.cfg, self.weights)
             self.model = [self.cfg, "--weights-file", self.weights]
         else:
             networks.MODELS = arguments.models
             self.model = [networks.model_path(self.stem)]
-
-    def make_weights(self):
-        if not self.cfg.exists():
-            sys.exit(f"{self.cfg} is not there: install the package darknet")
-        if self.weights.exists():
-            return
-        self.weights.parent.mkdir(parents=True, exist_ok=True)
-        part = self.weights.with_suffix(".part")
-        succeed([self.bin / "bench/make_darknet_weights", "--cfg", self.cfg, "--seed", "1", "--output", part])
-        os.replace(part, self.weights)
 
     def seal(self):
         """Once for each kind of weights, with a key that lives as long as the folder."""

@@ -140,8 +140,7 @@ def needs_tracer():
 
 
 def compiled_text(text, name, *options):
-    source = harness.CACHE / f"{name}.c"
-    with harness.cache_entry(f"{name}-source"):
+    with harness.cache_entry(f"{name}.c") as source:
         if not source.exists() or source.read_text(encoding="ascii") != text:
             source.write_text(text, encoding="ascii")
     return harness.compiled(source, name, *options)

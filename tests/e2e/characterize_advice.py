@@ -1,19 +1,10 @@
 """`coracle characterize --model`: buffers called by the model's layers, advice on them, and the plan tried in their place."""
 
 import re
-import shutil
-import unittest
 
 import harness
+from characterize import needs_tracer
 from harness import MIB
-
-
-def needs_tracer():
-    if shutil.which("qemu-x86_64") is None:
-        raise unittest.SkipTest("qemu-x86_64 is not there: install qemu-user")
-    tracer = (harness.BIN / "libcoracle_tracer.so").read_bytes()
-    if b"__asan_init" in tracer or b"__tsan_init" in tracer:
-        raise unittest.SkipTest("a sanitizer's runtime cannot be loaded into QEMU")
 
 
 def small_vgg(cfg, side, divisor):

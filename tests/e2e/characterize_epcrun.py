@@ -184,7 +184,7 @@ class Hosts(EpcTest):
         return done.json, [mark["label"] for mark in stats["marks"]]
 
     def darknet(self, *options):
-        """Its report without times, the marks it made, and its output."""
+        """The marks it made, and its outputs."""
         cfg = harness.needs_file(harness.DARKNET / "cfg/tiny.cfg", "darknet")
         harness.needs_host("make_darknet_weights")
         report, labels = self.marks(harness.needs_host("darknet_host"), "--cfg", cfg, "--weights", harness.generated_weights(cfg),

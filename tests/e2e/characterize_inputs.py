@@ -2,7 +2,6 @@
 not are found out, with the function that is to blame."""
 
 import pathlib
-import shutil
 import subprocess
 import tempfile
 import unittest
@@ -82,9 +81,8 @@ int main(int count, char** words) {
 """
 
 
-def compare(inputs, *words, options=(), **others):
-    return harness.run_program(harness.CORACLE, "characterize", "--json", "--compare-inputs", *inputs, *options, "--", *words,
-                               **others)
+def compare(inputs, *words, options=()):
+    return harness.run_program(harness.CORACLE, "characterize", "--json", "--compare-inputs", *inputs, *options, "--", *words)
 
 
 class Leaks(unittest.TestCase):

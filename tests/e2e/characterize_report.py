@@ -1,6 +1,5 @@
 """The page of `coracle characterize --report` in headless Chromium: it draws all that the findings have, offline."""
 
-import copy
 import math
 import unittest
 
@@ -115,60 +114,59 @@ def full_report():
     """With every key that the page knows: as a traced program that is a known model has them."""
     pages = [int(900 + 700 * math.sin(at / 5) ** 2 + (26_000 if 20 <= at < 26 else 4_000 if at > 49 else 0))
              for at in range(WINDOWS)]
-    found = {"program": "/usr/bin/darknet",
-             "arguments": ["classifier", "predict", "imagenet1k.data", "vgg-16.cfg", "vgg-16.weights"],
-             "exit_code": 0, "signal": None, "ending": "ended with exit code 0", "version": 1, "complete": True, "replaced": False,
-             "seconds": 254.3, "accesses": {"count": WINDOW * WINDOWS, "by_kernel": 56_131, **volume(7_267_506_406, 2_257_041_458)},
-             "peak_bytes": 640 * MIB, "code_bytes": 5 * MIB,
-             "memory": [{"kind": kind, "touched_bytes": size * MIB, **volume(size * 40 * MIB, size * 7 * MIB)}
-                        for kind, size in (("heap", 8), ("anonymous", 590), ("stack", 1), ("program data", 11), ("file", 30))],
-             "mappings": [{"index": at, "kind": kind, "name": name, "bytes": size, "touched_bytes": size, "page_returns": size // 512,
-                           "page_distance_median": 7 * at, **volume(8 * size, size)}
-                          for at, (kind, name, size) in enumerate([("anonymous", "", 392 * MIB), ("anonymous", "", 110 * MIB),
-                                                                   ("heap", "", 8 * MIB), ("file", "/usr/lib/libc.so.6", 2 * MIB)])],
-             "lines": {"once": 438_346, "twice": 120_228, "many": 717_906},
-             "reuse": [level_of(PAGE, 160_000, 1), level_of(64, 9_000_000, 40, exact=False)],
-             "working_set": {"window_accesses": WINDOW, "pages": pages},
-             "timeline": {"window_accesses": WINDOW, "pages": pages,
-                          "loads": [[max(0, page - epc // PAGE) for page in pages] for epc in EPC]},
-             "epc": {"run_pages_max": 16, "first_touches": 160_000, "pinned_bytes": 135_168,
-                     "sizes": [{"bytes": epc, "loads": loads, "evictions": loads + 9_000, "lru_loads": loads + 600,
-                                "measured": {"loads": loads - 40, "evictions": loads + 8_000, "first_touches": 160_010,
-                                             "difference": 40 / max(loads, 1)}}
-                               for epc, loads in zip(EPC, (91_000, 84_000, 78_500, 61_000))]},
-             "marks": [{"label": 1, "accesses": WINDOW * 19, "first_touches": 150_000, "loads": [9, 8, 7, 6]},
-                       {"label": 2, "accesses": WINDOW * 62, "first_touches": 160_000, "loads": [90_000, 83_000, 78_000, 60_000]}],
-             "patterns": {"repeated": 805_245_201, "sequential": 374_407_568, "strided": 31_864_991, "irregular": 159_649_166},
-             "threads_peak": 1, "threads_lost": 0, "threads_started": 3, "processes_started": 1, "signals": {"handled": 1, "sent": 0},
-             "system_calls": [{"name": name, "calls": calls, "errors": at} for at, (name, calls) in
-                              enumerate([("read", 9_411), ("mmap", 320), ("munmap", 96), ("openat", 28), ("futex", 7), ("brk", 5)])],
-             "vdso_calls": [{"name": "gettimeofday", "calls": 2, "errors": 0}],
-             "functions": [{"name": name, "file": file, "accesses": accesses, **volume(accesses * 6, accesses * 2),
-                            "loads": loads_at(accesses // 8)}
-                           for name, file, accesses in (("gemm_nn", "libdarknet.so", 900_000_000),
-                                                        ("im2col_cpu", "libdarknet.so", 210_000_000),
-                                                        ("forward_maxpool_layer", "libdarknet.so", 30_000_000),
-                                                        ("+0x1234", "libm.so.6", 9_000_000))],
-             "objects": objects(), "layers": layers(), "allocations": {"followed": True},
-             "call_paths": [{"path": one["path"], "allocations": 3, "bytes": one["bytes"] * 3, "live_bytes_max": one["bytes"],
-                             "touched_bytes": one["touched_bytes"], **volume(one["read_bytes"], one["written_bytes"]),
-                             "loads": one["loads"]}
-                            for one in objects()[:6]],
-             "small_allocations": [{"bytes_max": most, "count": 40_000 // most, "bytes": 30_000} for most in (16, 64, 256, 1024, 4095)],
-             "model": {"name": "vgg-16.cfg", "layers": [], "single_pass_bytes": 6 * MIB, "least_bytes": 2 * MIB,
-                       "unplanned_bytes": 640 * MIB, "recognized": {"objects": 2, "bytes": 502 * MIB, "bytes_of_all": 600 * MIB}},
-             "advice": [{"what": "plan the model with Coracle for 6 MiB of secure memory",
-                         "number": "the program's knee is at 110 MiB; the plan's pool takes 5.9 MiB, and 2.1 MiB would be the least",
-                         "effect": "no page loads from there on; a prediction opens 528 MiB of sealed weights",
-                         "checked": {"before": {"knee_bytes": 110 * MIB, "loads": loads_by_size(91_000, 84_000, 78_500, 61_000)},
-                                     "after": {"knee_bytes": 6 * MIB, "pool_bytes": 5.9 * MIB, "loads": loads_by_size(0, 0, 0, 0)},
-                                     "as_planned": True, "text": "moves the knee from 110 MiB to 6 MiB, as planned"}},
-                        {"what": "im2col workspace of conv1_2: work on a band of it at a time",
-                         "number": "110 MiB, median reuse distance 105 MiB, more than an EPC of 8 MiB",
-                         "effect": "spares up to 61,000 page loads", "planned": "a ring of 4 of 224 rows", "checked": None},
-                        {"what": "weights of fc6: stream them", "number": "392 MiB, each byte read once", "effect": "frees 392 MiB",
-                         "checked": None}]}
-    return copy.deepcopy(found)
+    return {"program": "/usr/bin/darknet",
+            "arguments": ["classifier", "predict", "imagenet1k.data", "vgg-16.cfg", "vgg-16.weights"],
+            "exit_code": 0, "signal": None, "ending": "ended with exit code 0", "version": 1, "complete": True, "replaced": False,
+            "seconds": 254.3, "accesses": {"count": WINDOW * WINDOWS, "by_kernel": 56_131, **volume(7_267_506_406, 2_257_041_458)},
+            "peak_bytes": 640 * MIB, "code_bytes": 5 * MIB,
+            "memory": [{"kind": kind, "touched_bytes": size * MIB, **volume(size * 40 * MIB, size * 7 * MIB)}
+                       for kind, size in (("heap", 8), ("anonymous", 590), ("stack", 1), ("program data", 11), ("file", 30))],
+            "mappings": [{"index": at, "kind": kind, "name": name, "bytes": size, "touched_bytes": size, "page_returns": size // 512,
+                          "page_distance_median": 7 * at, **volume(8 * size, size)}
+                         for at, (kind, name, size) in enumerate([("anonymous", "", 392 * MIB), ("anonymous", "", 110 * MIB),
+                                                                  ("heap", "", 8 * MIB), ("file", "/usr/lib/libc.so.6", 2 * MIB)])],
+            "lines": {"once": 438_346, "twice": 120_228, "many": 717_906},
+            "reuse": [level_of(PAGE, 160_000, 1), level_of(64, 9_000_000, 40, exact=False)],
+            "working_set": {"window_accesses": WINDOW, "pages": pages},
+            "timeline": {"window_accesses": WINDOW, "pages": pages,
+                         "loads": [[max(0, page - epc // PAGE) for page in pages] for epc in EPC]},
+            "epc": {"run_pages_max": 16, "first_touches": 160_000, "pinned_bytes": 135_168,
+                    "sizes": [{"bytes": epc, "loads": loads, "evictions": loads + 9_000, "lru_loads": loads + 600,
+                               "measured": {"loads": loads - 40, "evictions": loads + 8_000, "first_touches": 160_010,
+                                            "difference": 40 / max(loads, 1)}}
+                              for epc, loads in zip(EPC, (91_000, 84_000, 78_500, 61_000))]},
+            "marks": [{"label": 1, "accesses": WINDOW * 19, "first_touches": 150_000, "loads": [9, 8, 7, 6]},
+                      {"label": 2, "accesses": WINDOW * 62, "first_touches": 160_000, "loads": [90_000, 83_000, 78_000, 60_000]}],
+            "patterns": {"repeated": 805_245_201, "sequential": 374_407_568, "strided": 31_864_991, "irregular": 159_649_166},
+            "threads_peak": 1, "threads_lost": 0, "threads_started": 3, "processes_started": 1, "signals": {"handled": 1, "sent": 0},
+            "system_calls": [{"name": name, "calls": calls, "errors": at} for at, (name, calls) in
+                             enumerate([("read", 9_411), ("mmap", 320), ("munmap", 96), ("openat", 28), ("futex", 7), ("brk", 5)])],
+            "vdso_calls": [{"name": "gettimeofday", "calls": 2, "errors": 0}],
+            "functions": [{"name": name, "file": file, "accesses": accesses, **volume(accesses * 6, accesses * 2),
+                           "loads": loads_at(accesses // 8)}
+                          for name, file, accesses in (("gemm_nn", "libdarknet.so", 900_000_000),
+                                                       ("im2col_cpu", "libdarknet.so", 210_000_000),
+                                                       ("forward_maxpool_layer", "libdarknet.so", 30_000_000),
+                                                       ("+0x1234", "libm.so.6", 9_000_000))],
+            "objects": objects(), "layers": layers(), "allocations": {"followed": True},
+            "call_paths": [{"path": one["path"], "allocations": 3, "bytes": one["bytes"] * 3, "live_bytes_max": one["bytes"],
+                            "touched_bytes": one["touched_bytes"], **volume(one["read_bytes"], one["written_bytes"]),
+                            "loads": one["loads"]}
+                           for one in objects()[:6]],
+            "small_allocations": [{"bytes_max": most, "count": 40_000 // most, "bytes": 30_000} for most in (16, 64, 256, 1024, 4095)],
+            "model": {"name": "vgg-16.cfg", "layers": [], "single_pass_bytes": 6 * MIB, "least_bytes": 2 * MIB,
+                      "unplanned_bytes": 640 * MIB, "recognized": {"objects": 2, "bytes": 502 * MIB, "bytes_of_all": 600 * MIB}},
+            "advice": [{"what": "plan the model with Coracle for 6 MiB of secure memory",
+                        "number": "the program's knee is at 110 MiB; the plan's pool takes 5.9 MiB, and 2.1 MiB would be the least",
+                        "effect": "no page loads from there on; a prediction opens 528 MiB of sealed weights",
+                        "checked": {"before": {"knee_bytes": 110 * MIB, "loads": loads_by_size(91_000, 84_000, 78_500, 61_000)},
+                                    "after": {"knee_bytes": 6 * MIB, "pool_bytes": 5.9 * MIB, "loads": loads_by_size(0, 0, 0, 0)},
+                                    "as_planned": True, "text": "moves the knee from 110 MiB to 6 MiB, as planned"}},
+                       {"what": "im2col workspace of conv1_2: work on a band of it at a time",
+                        "number": "110 MiB, median reuse distance 105 MiB, more than an EPC of 8 MiB",
+                        "effect": "spares up to 61,000 page loads", "planned": "a ring of 4 of 224 rows", "checked": None},
+                       {"what": "weights of fc6: stream them", "number": "392 MiB, each byte read once", "effect": "frees 392 MiB",
+                        "checked": None}]}
 
 
 # What is known only of some programs.

@@ -1,7 +1,5 @@
 """`coracle characterize M.sealed`: the engine traced while it predicts, by layer and by kind of data of its plan."""
 
-import subprocess
-
 import numpy as np
 
 import harness
@@ -85,8 +83,7 @@ class CharacterizeSealed(harness.CoracleTest):
         x = self.random_input((1, 3, 32, 32))
         _, ours = self.run_sealed(self.sealed, x)
         out = self.folder / "under_qemu.npy"
-        subprocess.run(["qemu-x86_64", harness.CORACLE, "run", self.sealed, "--key", self.key, "--input", x, "--output", out],
-                       check=True, capture_output=True, timeout=300)
+        harness.run_reference("qemu-x86_64", harness.CORACLE, "run", self.sealed, "--key", self.key, "--input", x, "--output", out)
         (native,) = ours.values()
         self.assert_close(np.load(out), native, "AVX2 under QEMU beside this machine's own kernels", bound=1e-5)
 

@@ -1,15 +1,12 @@
 """bench/characterize: its ONNX models answer as darknet does, and one small network goes through the whole study."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-import unittest
 
 import numpy as np
 
 import harness
+from characterize import needs_tracer  # before bench/characterize, whose program has the same name, is in the path
 
 STUDY = harness.SOURCE / "bench/characterize"
 sys.path.insert(0, str(STUDY))
@@ -122,24 +119,22 @@ class Study(harness.CoracleTest):
         self.check_onnx(RECURRENT, (1, 12), [("state0", 16)])
 
     def test_one_network(self):
-        if shutil.which("qemu-x86_64") is None:
-            raise unittest.SkipTest("qemu-x86_64 is not there: install qemu-user")
+        needs_tracer()
         for name in ("darknet_host", "ort_host", "make_darknet_weights"):
             harness.needs_host(name)
         library = harness.needs_asset("ort/libonnxruntime.so.1")
         weights = harness.generated_weights(harness.needs_file(harness.DARKNET / "cfg/yolov3-tiny.cfg", "darknet"))
         command = [STUDY / "characterize.py", self.folder / "study", "--only", "yolov3-tiny@32", "--spans", "steady", "--build",
                    harness.BIN.parent, "--weights-folder", weights.parent]
-        done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=harness.PROGRAM_SECONDS,
-                              env={**os.environ, "CORACLE_ORT_LIBRARY": str(library)}, check=False)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        done = harness.run_program(sys.executable, *command, environment={"CORACLE_ORT_LIBRARY": str(library)})
+        self.assertEqual(done.code, 0, str(done))
         loads = {}
         for engine in ("darknet", "onnxruntime", "coracle"):
             path = self.folder / f"study/runs/yolov3-tiny@32.{engine}.steady.json"
             entry = json.loads(path.read_text(encoding="utf-8"))
-            self.assertIn("report", entry, done.stderr)
+            self.assertIn("report", entry, done.err)
             loads[engine] = next(size["loads"] for size in entry["report"]["epc"]["sizes"] if size["bytes"] == 8 * harness.MIB)
-            self.assertIn(f"| yolov3-tiny@32 | {engine} |", done.stdout)
+            self.assertIn(f"| yolov3-tiny@32 | {engine} |", done.out)
         # 34 MiB of weights, all of which an unmodified engine touches in each prediction.
         self.assertGreater(loads["darknet"], 4096)
         self.assertGreater(loads["onnxruntime"], 4096)
